@@ -1,0 +1,29 @@
+// metadata.managedFields: who owns which field (KEP-555).
+#pragma once
+
+#include <string_view>
+
+#include "api/schema.h"
+#include "base/time.h"
+#include "codec/json.h"
+
+namespace skiff::api {
+
+struct FieldsChange {
+    std::string_view manager;        // fieldManager, or the user agent's first word; at most 128 characters
+    std::string_view subresource;    // "" for the main one
+    WallTime now;
+};
+// Records an Update: the fields that differ between `before` (null: created) and `after` now
+// belong to the manager, others lose those they no longer have. Both in `kind`'s version.
+// The client's own metadata.managedFields: [] or [{}] clears all, as upstream.
+void record_update(const Kind& kind, const codec::Json* before, codec::Json& after,
+                   const FieldsChange& change, codec::Arena& arena);
+
+// Server-side apply: merges `applied` into `live` (null: creates). Conflict with causes of type
+// FieldManagerConflict unless force.
+enum class Force : bool { No, Yes };
+Result<> apply_server_side(const Kind& kind, codec::Json& live, const codec::Json& applied,
+                           const FieldsChange& change, Force force, codec::Arena& arena);
+
+}   // namespace skiff::api

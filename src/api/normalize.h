@@ -1,0 +1,42 @@
+// Brings a JSON tree into the form its schema gives: known fields only, right types, no nulls.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/schema.h"
+#include "codec/json.h"
+
+namespace skiff::api {
+
+using codec::Arena;
+using codec::Json;
+
+struct NormalizeReport {
+    std::vector<std::string> unknown_fields;   // paths: spec.containers[0].imagee
+};
+// Removes unknown fields (reported) and nulls; numbers, times, quantities become canonical.
+// BadRequest on a wrong type, worded as Kubernetes does: `json: cannot unmarshal string into Go
+// struct field PodSpec.spec.containers of type []v1.Container`. Field order is kept.
+Result<> normalize(const Message& message, Json& value, Arena& arena, NormalizeReport& report);
+
+// Fills what is absent and has a default, depth first, then the kind's own defaulting functions.
+void apply_defaults(const Kind& kind, Json& object, Arena& arena);
+
+// All that is wrong, as field causes in Kubernetes' words (FieldValueRequired, FieldValueInvalid,
+// FieldValueNotSupported, FieldValueForbidden …); `old` is the stored object on an update.
+// Metadata, table rules, then the kind's functions.
+std::vector<Cause> validate(const Kind& kind, const Json& object, const Json* old);
+// Invalid as apimachinery words it: `Pod "x" is invalid: spec.containers: Required value`.
+Error invalid_error(const Kind& kind, std::string_view name, std::vector<Cause> causes);
+
+// Kubernetes' protobuf (the message itself, without the k8s\0 envelope).
+Result<Json> decode_protobuf(const Message& message, std::string_view bytes, Arena& arena);
+Result<> encode_protobuf(const Message& message, const Json& value, std::string& out);
+
+// Between a served version and the stored one. `existing` (stored form, may be null) keeps what
+// the served version cannot say. Sets apiVersion and kind.
+Result<> to_stored(const Kind& served, Json& object, const Json* existing, Arena& arena);
+Result<> from_stored(const Kind& served, Json& object, Arena& arena);
+
+}   // namespace skiff::api
