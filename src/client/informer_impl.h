@@ -1,0 +1,2 @@
+// The typed halves of informer.h.
+#pragma once
