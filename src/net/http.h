@@ -44,6 +44,7 @@ struct Peer {
         std::string der;
     };
     std::shared_ptr<const Certificate> certificate;
+    std::string certificate_problem;         // why a presented certificate was not accepted
 };
 
 struct Request {
@@ -65,6 +66,9 @@ class BodySource {
     virtual State pull(std::vector<Slice>& out, size_t want) = 0;
     // Called once before the first pull; wake may be called from any thread, also after the end.
     virtual void on_wake(std::function<void()> wake) = 0;
+    // True when an end at any Wait is a proper end (a watch): such a body ends at once when the
+    // server drains, others go on until the drain's deadline and are then cut.
+    virtual bool may_end_early() const { return false; }
 };
 
 struct Response {

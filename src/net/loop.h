@@ -1,5 +1,6 @@
 // The event loop: one thread that owns sockets and timers. Everything registered with a loop is
-// touched by that thread only; `post` is the one call other threads may make.
+// touched by that thread only; `post` is the one call other threads may make. A loop outlives
+// everything that may post to it; what its tasks, timers and callbacks hold is freed with it.
 #pragma once
 
 #include <functional>
@@ -20,14 +21,16 @@ class Loop {
     class Watch {
       public:
         virtual ~Watch() = default;
-        virtual void want(unsigned events) = 0;   // edge cases: level-triggered; 0 pauses
+        // Level-triggered. 0 pauses wholly: not even HangUp is reported. HangUp when wanted tells
+        // that the peer shut its side; a dead connection is reported whatever is wanted but 0.
+        virtual void want(unsigned events) = 0;
     };
 
     virtual ~Loop() = default;
     virtual void run() = 0;             // on the loop's thread, until stop()
-    virtual void stop() = 0;            // any thread
+    virtual void stop() = 0;            // any thread; what was posted before it still runs
     virtual void post(Task task) = 0;   // any thread; runs on the loop, in order of posting
-    virtual bool in_loop() const = 0;
+    virtual bool in_loop() const = 0;   // this thread runs it, or no thread does
     virtual std::unique_ptr<Watch> watch(int fd, unsigned events, Ready ready) = 0;
     virtual TimerId after(Duration delay, Task task) = 0;   // loop thread only
     virtual bool cancel(TimerId id) = 0;

@@ -16,18 +16,21 @@ class TlsContext {
     virtual ~TlsContext() = default;
     virtual Result<> use(const std::string& certificate_pem, const std::string& key_pem) = 0;
     virtual Result<> trust(const std::string& ca_pem) = 0;   // replaces the trusted roots
-    virtual void* native() = 0;                              // SSL_CTX*, for net/ only
+    virtual std::shared_ptr<void> native() = 0;   // today's SSL_CTX*, for net/ only; any thread
 };
 
-// For servers: client certificates are asked for, never demanded; one that does not verify
-// against the trusted roots fails the handshake only if `strict_client_certificates`.
+// For servers: client certificates are asked for, never demanded. One that does not verify against
+// the trusted roots does not fail the handshake: it leaves Peer::certificate null and its reason
+// in Peer::certificate_problem, so that the user gets a 401 that says why.
 Result<std::shared_ptr<TlsContext>> make_server_tls(const std::string& certificate_pem,
                                                     const std::string& key_pem,
                                                     const std::string& client_ca_pem);
-// For clients. Empty certificate and key: none is presented.
+// For clients. Empty certificate and key: none is presented. Empty roots: the machine's own.
 Result<std::shared_ptr<TlsContext>> make_client_tls(const std::string& ca_pem,
                                                     const std::string& certificate_pem = {},
                                                     const std::string& key_pem = {});
+// For HTTPS probes only, which by Kubernetes' rule do not look at the certificate.
+Result<std::shared_ptr<TlsContext>> make_unverified_client_tls();
 
 struct CertificateRequest {
     std::string common_name;
