@@ -2,10 +2,13 @@
 #pragma once
 
 #include <charconv>
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace skiff {
@@ -15,8 +18,12 @@ inline void append_piece(std::string& out, std::string_view piece) { out += piec
 inline void append_piece(std::string& out, const char* piece) { out += piece; }
 inline void append_piece(std::string& out, const std::string& piece) { out += piece; }
 inline void append_piece(std::string& out, char piece) { out += piece; }
+template <std::same_as<bool> Bool>
+void append_piece(std::string& out, Bool piece) {
+    out += piece ? "true" : "false";
+}
 template <class Number>
-    requires std::is_arithmetic_v<Number>
+    requires(std::is_arithmetic_v<Number> && !std::same_as<Number, bool>)
 void append_piece(std::string& out, Number piece) {
     char digits[32];
     const auto [end, problem] = std::to_chars(digits, digits + sizeof digits, piece);
@@ -56,7 +63,8 @@ std::optional<Number> parse_number(std::string_view text) {   // the whole text,
 
 std::string base64(std::string_view bytes);
 std::string base64url(std::string_view bytes);   // no padding
-std::optional<std::string> base64_decoded(std::string_view text);      // strict, padded
+// As Go's decoders: line breaks are skipped, nothing else is.
+std::optional<std::string> base64_decoded(std::string_view text);      // padded
 std::optional<std::string> base64url_decoded(std::string_view text);   // padding optional
 std::string hex(std::string_view bytes);                               // lower case
 
