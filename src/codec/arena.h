@@ -6,6 +6,8 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace skiff::codec {
@@ -13,8 +15,27 @@ namespace skiff::codec {
 class Arena {
   public:
     Arena() = default;
-    Arena(Arena&&) = default;
-    Arena& operator=(Arena&&) = default;
+    explicit Arena(size_t expected) { reserve(expected); }
+    // What was allocated stays where it is; the arena moved from is empty and can be used.
+    Arena(Arena&& other) noexcept
+        : blocks_{std::move(other.blocks_)},
+          block_{std::exchange(other.block_, nullptr)},
+          used_{std::exchange(other.used_, 0)},
+          capacity_{std::exchange(other.capacity_, 0)},
+          held_{std::exchange(other.held_, 0)} {
+        other.blocks_.clear();
+    }
+    Arena& operator=(Arena&& other) noexcept {
+        Arena moved{std::move(other)};
+        std::swap(blocks_, moved.blocks_);
+        std::swap(block_, moved.block_);
+        std::swap(used_, moved.used_);
+        std::swap(capacity_, moved.capacity_);
+        std::swap(held_, moved.held_);
+        return *this;
+    }
+    // One block for at least so much, so that what follows comes without another.
+    void reserve(size_t bytes);
 
     void* allocate(size_t size, size_t alignment) {
         const size_t at = (used_ + alignment - 1) & ~(alignment - 1);
