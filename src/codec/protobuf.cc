@@ -127,8 +127,8 @@ bool ProtoReader::next() {
 
 Result<> ProtoReader::finish() const {
     if (problem_) {
-        return fail(Reason::BadRequest,
-                    concat("protobuf: ", problem_, " (field ", number_, ", byte ", problem_at_, ")"));
+        return fail(Reason::BadRequest, concat("protobuf: ", problem_, " (field ", number_,
+                                               ", byte ", problem_at_, ")"));
     }
     ASSERT(at_ == bytes_.size());   // next() was not called to the end
     return {};

@@ -202,7 +202,8 @@ TEST(CodecProtobuf, kubernetes_envelope_is_the_one_that_kubectl_sends) {
 
 TEST(CodecProtobuf, a_wrong_envelope_is_a_bad_request) {
     for (const std::string& body : {std::string{}, std::string{"k8s"}, std::string{"{\"a\":1}"},
-                                    std::string{"k8s\0\x0a\x7f", 6}, std::string{"k8s\0\x08\x01", 6}}) {
+                                    std::string{"k8s\0\x0a\x7f", 6},
+                                    std::string{"k8s\0\x08\x01", 6}}) {
         const auto envelope = open_kubernetes_envelope(body);
         ASSERT_FALSE(envelope) << shown(body);
         EXPECT_EQ(envelope.error().reason, Reason::BadRequest);
