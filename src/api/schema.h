@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace skiff::api {
@@ -24,6 +25,7 @@ enum class Type : uint8_t {
     Message,       // `message` says which
     Any,           // RawExtension, JSON: any value
     FieldsV1,      // any object
+    StringList,    // a named list of strings in Go (ExtraValue, Verbs): protobuf wraps it in a message
 };
 
 enum class Shape : uint8_t { Single, List, Map };   // Map: from string
@@ -59,7 +61,8 @@ enum class Format : uint8_t {
 struct Message;
 
 struct Field {
-    uint32_t number = 0;              // Kubernetes' protobuf field number
+    uint32_t number = 0;              // Kubernetes' protobuf field number; 0: apiVersion and kind,
+                                      // which stand in the JSON only
     std::string_view name;            // the wire spelling
     Type type = Type::String;
     Shape shape = Shape::Single;
@@ -89,11 +92,17 @@ struct Message {
     std::span<const Field> fields;
     std::string_view doc;
     std::string_view openapi_name;    // "io.k8s.api.core.v1.PodSpec"
-    // Fields by name: an index made at start (see field_of); null for tables made at run time
-    // until indexed.
+    // Every field as JSON has it, those of inline_ messages in their place; empty for tables made at
+    // run time, which have no inline_ ones. And its index by name (see field_of), made with it.
+    std::span<const Field* const> all;
+    std::span<const uint8_t> slots;
+    uint32_t hash_seed = 0;
+
+    std::string_view short_name() const { return name.substr(name.rfind('.') + 1); }   // "PodSpec"
+    std::string_view go_name() const;                                                  // "v1.PodSpec"
 };
 const Field* field_of(const Message& message, std::string_view name);   // also through inline_ ones
-const Field* field_of(const Message& message, uint32_t number);
+const Field* field_of(const Message& message, uint32_t number);   // its own, inline_ ones as such
 
 struct Column {
     std::string_view name;            // "Ready"
@@ -150,12 +159,17 @@ struct Kind {
     bool deprecated = false;
     std::string_view replacement;     // for the Warning header: "apps/v1 Deployment"
     std::string_view deprecated_since;   // "v1.22"
+    const Message* list_message = nullptr;   // PodList; null when the kind cannot be listed
+
+    std::string api_version() const;  // "v1", "apps/v1"
 };
 
 const Kind& stored_kind(const Kind& kind);
 
 // Every built-in kind, stored and served versions, preferred version of a group first.
 std::span<const Kind* const> builtin_kinds();
+// A built-in kind by its names; null if there is none.
+const Kind* builtin_kind(std::string_view group, std::string_view version, std::string_view kind);
 // A built-in message by name ("meta.v1.ObjectMeta"); null if there is none.
 const Message* builtin_message(std::string_view name);
 
