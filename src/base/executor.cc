@@ -313,8 +313,9 @@ struct Strand::State : std::enable_shared_from_this<Strand::State> {
 Strand::Strand(Executor& executor)
     : executor_{executor}, state_{std::make_shared<State>(executor)} {}
 
-// Waits for the task that runs, unless it is that task which destroys the strand.
-Strand::~Strand() {
+Strand::~Strand() { close(); }
+
+void Strand::close() {
     std::deque<Task> dropped;
     std::shared_ptr<Waiter> finished;
     {

@@ -47,6 +47,9 @@ class Strand {
     Strand& operator=(const Strand&) = delete;
     void post(Task task);
     TimerId after(Duration delay, Task task);   // enters the strand when due
+    // What the destructor does, for owners whose strand outlives their end: drops what is queued
+    // and to come, waits for the task that runs unless called by it.
+    void close();
     Executor& executor() { return executor_; }
 
   private:

@@ -155,6 +155,26 @@ TEST(Strand, a_task_may_destroy_its_own_strand) {
     done->wait();
 }
 
+TEST(Strand, a_closed_strand_drops_what_is_posted) {
+    auto pool = make_thread_pool(os_clock());
+    auto running = pool->make_waiter();
+    bool finished = false, wrong = false;
+    Strand strand{*pool};
+    strand.post([&] {
+        running->notify();
+        finished = true;
+    });
+    running->wait();
+    strand.close();
+    EXPECT_TRUE(finished);
+    strand.post([&] { wrong = true; });
+    strand.close();
+    auto done = pool->make_waiter();
+    pool->post([&] { done->notify(); });
+    done->wait();
+    EXPECT_FALSE(wrong);
+}
+
 TEST(Strand, a_timer_enters_the_strand_and_can_be_cancelled) {
     auto pool = make_thread_pool(os_clock());
     auto done = pool->make_waiter();

@@ -64,7 +64,7 @@ void log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
         append_json(line, field.value);
     }
     line += "}\n";
-    // One write keeps lines of several threads whole; what cannot be written is lost, not waited for.
+    // One write keeps the lines of several threads whole; what cannot be written is lost.
     std::string_view rest = line;
     while (!rest.empty()) {
         const ssize_t count = ::write(STDERR_FILENO, rest.data(), rest.size());

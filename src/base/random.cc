@@ -34,7 +34,7 @@ uint64_t Random::number() {
 
 uint64_t Random::below(uint64_t bound) {
     ASSERT(bound > 0);
-    const uint64_t unfair = (0 - bound) % bound;   // 2^64 mod bound: these lowest ones are drawn anew
+    const uint64_t unfair = (0 - bound) % bound;   // 2^64 mod bound: so many are drawn anew
     for (;;)
         if (const uint64_t value = number(); value >= unfair) return value % bound;
 }

@@ -8,7 +8,8 @@ namespace {
 using Parts = std::vector<std::string_view>;
 
 TEST(Text, concat_joins_text_and_numbers) {
-    EXPECT_EQ(concat("port ", 80, " is ", 'x', std::string{"y"}, -3, " ", true), "port 80 is xy-3 true");
+    EXPECT_EQ(concat("port ", 80, " is ", 'x', std::string{"y"}, -3, " ", true),
+              "port 80 is xy-3 true");
 }
 
 TEST(Text, split_and_cut_keep_empty_parts) {
@@ -52,7 +53,8 @@ TEST(Text, base64_follows_rfc_4648) {
     EXPECT_EQ(base64url_decoded("-_8"), "\xfb\xff");
     EXPECT_EQ(base64url_decoded("-_8="), "\xfb\xff");
     EXPECT_EQ(base64_decoded("Zm9v\nYmFy\r\n"), "foobar");
-    for (const char* bad : {"Z", "Zg", "Zg=", "Zg===", "=Zg=", "Zg==Zg==", "Zm9v!", "-_8=", "Z m9v"})
+    for (const char* bad :
+         {"Z", "Zg", "Zg=", "Zg===", "=Zg=", "Zg==Zg==", "Zm9v!", "-_8=", "Z m9v"})
         EXPECT_FALSE(base64_decoded(bad)) << bad;
     for (const char* bad : {"Z", "Zg=", "+/8", "Zg==="})
         EXPECT_FALSE(base64url_decoded(bad)) << bad;

@@ -8,31 +8,17 @@
 #include <vector>
 
 #include "api/view.h"
+#include "client/json_scan.h"
+#include "client/object_key.h"
 #include "client/transport.h"
 #include "codec/json.h"
 
 namespace skiff::client {
 
-struct ResourceName {
-    std::string_view group;
-    std::string_view version;
-    std::string_view resource;   // "pods"
-};
 template <class V>
 constexpr ResourceName resource_of() {
     return {V::group, V::version, V::resource};
 }
-// "/apis/apps/v1/namespaces/default/deployments/web/status"; empty parts are left out.
-std::string path_of(const ResourceName& resource, std::string_view name_space,
-                    std::string_view name = {}, std::string_view subresource = {});
-
-struct ObjectKey {
-    std::string name_space;   // "" for cluster-scoped ones
-    std::string name;
-    auto operator<=>(const ObjectKey&) const = default;
-    std::string text() const { return name_space.empty() ? name : name_space + "/" + name; }
-};
-
 enum class PatchType : uint8_t { Json, Merge, StrategicMerge, Apply };
 
 struct DeletePreconditions {
@@ -40,11 +26,6 @@ struct DeletePreconditions {
     std::string resource_version;
     std::optional<int64_t> grace_period_seconds;
     std::string propagation_policy;
-};
-
-struct ListQuery {
-    std::string label_selector;
-    std::string field_selector;
 };
 
 class Client {
@@ -69,6 +50,10 @@ class Client {
         return api::decode<V>(text);
     }
     template <class V>
+    Result<V> update_status(const V& object, const ObjectKey& key) {
+        return update(object, key, "status");
+    }
+    template <class V>
     Result<V> patch(const ObjectKey& key, PatchType type, std::string patch,
                     std::string_view subresource = {}) {
         TRY(auto text, patch_text(resource_of<V>(), key, type, std::move(patch), subresource));
@@ -79,19 +64,34 @@ class Client {
         return remove_text(resource_of<V>(), key, preconditions);
     }
     template <class V>
-    Result<std::vector<V>> list(std::string_view name_space, const ListQuery& query = {});
+    Result<std::vector<V>> list(std::string_view name_space, const ListQuery& query = {}) {
+        TRY(const Bytes text, list_text(resource_of<V>(), name_space, query));
+        TRY(const ListPage page, list_page_of(text));
+        std::vector<V> objects;
+        objects.reserve(page.items.size());
+        for (const auto item : page.items) {
+            TRY(V object, api::decode<V>(item));
+            objects.push_back(std::move(object));
+        }
+        return objects;
+    }
 
     Result<Bytes> get_text(const ResourceName& resource, const ObjectKey& key);
-    Result<Bytes> create_text(const ResourceName& resource, std::string_view name_space, std::string body,
-                              std::string_view name = {}, std::string_view subresource = {});
+    Result<Bytes> create_text(const ResourceName& resource, std::string_view name_space,
+                              std::string body, std::string_view name = {},
+                              std::string_view subresource = {});
     Result<Bytes> update_text(const ResourceName& resource, const ObjectKey& key, std::string body,
                               std::string_view subresource = {});
     Result<Bytes> patch_text(const ResourceName& resource, const ObjectKey& key, PatchType type,
                              std::string patch, std::string_view subresource = {});
     Result<> remove_text(const ResourceName& resource, const ObjectKey& key,
                          const DeletePreconditions& preconditions);
+    // What the delete answered: a Status, or the object when it goes on for a while.
+    Result<Bytes> remove_for_answer(const ResourceName& resource, const ObjectKey& key,
+                                    const DeletePreconditions& preconditions);
     Result<Bytes> list_text(const ResourceName& resource, std::string_view name_space,
                             const ListQuery& query);   // one List object, pages followed
+    // Waits and asks again while the server is too busy (429), a few times.
     Result<ApiResponse> call(ApiRequest request);
 
     Executor& executor() { return executor_; }

@@ -9,16 +9,9 @@
 
 #include "base/random.h"
 #include "client/client.h"
+#include "client/informer_core.h"
 
 namespace skiff::client {
-
-// Untyped machinery (informer.cc): keeps the list and watch going, decodes through the table.
-class InformerCore;
-
-struct InformerOptions {
-    std::string name_space;       // "" for all
-    ListQuery query;
-};
 
 template <class V>
 using Shared = std::shared_ptr<const V>;
@@ -32,24 +25,30 @@ class Informer {
     using Handler = std::function<void(const Shared<V>& old, const Shared<V>& now)>;
     using IndexKeys = std::function<std::vector<std::string>(const V& object)>;
 
-    Informer(Executor& executor, Random& random, Transport& transport, InformerOptions options = {});
-    ~Informer();
+    Informer(Executor& executor, Random& random, Transport& transport,
+             InformerOptions options = {});
+    ~Informer() = default;   // no handler runs when it returns, unless it was one that called
 
     // Before start().
     void add_index(std::string name, IndexKeys keys);
     void on_change(Handler handler);
     void start();
-    bool synced() const;                       // the first list is in
-    void on_synced(std::function<void()> call);
+    bool synced() const;                            // the first list is in
+    void on_synced(std::function<void()> call);     // on the strand; also when it is already
+    // The object at that resourceVersion or later is in the cache, or was and is gone again.
+    bool reached(const ObjectKey& key, std::string_view resource_version) const;
 
     Shared<V> find(const ObjectKey& key) const;
     std::vector<Shared<V>> all() const;
     std::vector<Shared<V>> in_namespace(std::string_view name_space) const;
+    std::vector<Shared<V>> owned_by(std::string_view owner_uid) const;
     std::vector<Shared<V>> by_index(std::string_view index, std::string_view key) const;
     size_t size() const;
 
+    InformerCore& core() { return core_; }
+
   private:
-    std::unique_ptr<InformerCore> core_;
+    InformerCore core_;
 };
 
 }   // namespace skiff::client
