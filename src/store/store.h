@@ -54,6 +54,7 @@ struct Object {
     Revision created;
     Revision modified;
     uint32_t schema_revision = 0;   // the schema the text was normalised under
+    uint32_t rows_after = 0;        // log rows of the same commit after this one's: the store's own
     std::shared_ptr<const Attributes> attributes;
 
     // The same object with another resourceVersion (deletions, objects that leave a selector).
@@ -70,6 +71,7 @@ struct Event {
                           // deletion's revision
     ObjectPtr previous;   // before it; null when the key did not exist
     Revision revision;
+    uint32_t rows_after = 0;   // the store's own, as in Object
 };
 
 // What a key must be for a transaction to go ahead.
@@ -83,7 +85,8 @@ struct Write {
     Key key;
     std::optional<std::string> text;   // absent: delete. JSON without resourceVersion
     uint32_t splice_at = 0;            // the offset in text where the revision goes: right after
-                                       // `"metadata":{`; a comma is added unless '}' follows
+                                       // `"metadata":{`; a comma is added unless '}' follows.
+                                       // 0: the text is opaque and carries no revision
     std::shared_ptr<const Attributes> attributes;
     uint32_t schema_revision = 0;
 };
@@ -92,6 +95,8 @@ struct Write {
 // death of any process, and a power cut may lose their last second.
 enum class Durability : uint8_t { Durable, Relaxed };
 
+// Deleting a key that is not there is no write; a transaction without writes takes no revision:
+// it answers with the newest one when its preconditions hold.
 struct Transaction {
     std::vector<Precondition> preconditions;   // all must hold
     std::vector<Write> writes;                 // each key at most once
@@ -103,9 +108,10 @@ struct Committed {
     Revision revision;
     std::vector<ObjectPtr> objects;
 };
-// Errors: Conflict or AlreadyExists or NotFound with the key's place in the message when a
-// precondition failed; ServiceUnavailable when the store is read-only (full disk); Unknown
-// ("maybe": the outcome is not known) when the engine failed under the commit.
+// Errors: Conflict or AlreadyExists or NotFound with the key in the message when a precondition
+// failed; ServiceUnavailable when nothing was written (full disk: the store is read-only but for
+// deletes; or it has stopped); Unknown ("maybe": the outcome is not known) when the engine failed
+// under the commit.
 using Completion = std::move_only_function<void(Result<Committed>)>;
 
 // A resource as of one revision: holds a root, costs nothing, never changes.
@@ -122,6 +128,8 @@ class View {
     void scan(std::string_view prefix, const std::optional<std::string>& after,
               const std::function<bool(std::string_view name, const ObjectPtr& object)>& visit) const;
     size_t count(std::string_view prefix) const;   // O(log n)
+    // How many scan(prefix, after) would visit: a chunked LIST's remainingItemCount. O(log n).
+    size_t remaining(std::string_view prefix, const std::optional<std::string>& after) const;
 
   private:
     std::shared_ptr<const Tree> tree_;
@@ -130,12 +138,13 @@ class View {
 
 // Delivers each event of its range once (Unique), in revision order (Ordered), without gaps
 // (Reliable), never splitting a revision between batches (Atomic), from any revision in the
-// window (Resumable). Destroying it cancels it.
+// window (Resumable). Destroying it cancels it: no notify runs once the destructor has returned.
+// One thread at a time.
 class Watch {
   public:
     virtual ~Watch() = default;
-    // Takes up to `events_max` events, more only to finish a revision. Expired: too slow, the
-    // window has passed on; the watch is dead then.
+    // Takes up to `events_max` events, more only to finish a revision. Empty: caught up, notify
+    // will tell of more. Expired: too slow, the window has passed on; the watch is dead then.
     virtual Result<std::vector<std::shared_ptr<const Event>>> drain(size_t events_max) = 0;
     virtual Revision progress() const = 0;   // all up to here was delivered (Bookmarkable)
 };
@@ -155,16 +164,20 @@ class Store {
     virtual ~Store() = default;
 
     // Any thread; `completion` is called once, on the committing thread or at once on a failed
-    // precondition; it must be quick or post on. It may be called before commit returns.
+    // precondition; it must be quick or post on. It may be called before commit returns. By then
+    // views and watches show the commit.
     virtual void commit(Transaction transaction, Completion completion) = 0;
 
     virtual Revision revision() const = 0;                // the newest published
     virtual View view(ResourceId resource) const = 0;     // now
-    // As it was at a revision of the watch window; Expired when that has been compacted.
+    // As it was at a revision of the watch window; Expired when that has been compacted, Timeout
+    // when it is yet to come.
     virtual Result<View> view_at(ResourceId resource, Revision at) const = 0;
 
     // Events of the resource whose name starts with `prefix`, after the revision. `notify` is
-    // called (any thread, quickly) when there may be something to drain; Expired: compacted.
+    // called (any thread, quickly) when something new may be drained, once until the next drain;
+    // it may drain but not destroy the watch. Drain once after watch() for what is there already.
+    // Expired: compacted.
     virtual Result<std::unique_ptr<Watch>> watch(ResourceId resource, std::string prefix,
                                                  Revision after, std::function<void()> notify) = 0;
 
