@@ -12,7 +12,7 @@ execute_process(COMMAND ${schemagen} --list OUTPUT_VARIABLE listing
 string(REPLACE "\n" ";" listing "${listing}")
 set(schema_outputs "")
 foreach(line IN LISTS listing)
-  string(REGEX MATCH "^([a-z]+) (.*)$" _ "${line}")
+  string(REGEX MATCH "^([a-z_]+) (.*)$" _ "${line}")
   set(layer ${CMAKE_MATCH_1})
   set(output ${CMAKE_BINARY_DIR}/gen/${CMAKE_MATCH_2})
   list(APPEND schema_outputs ${output})

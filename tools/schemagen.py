@@ -2,7 +2,7 @@
 """Makes build/gen from schema/**/*.api and src/**/*.view (the forms: schema/README.md).
 
 schemagen.py --out DIR      write what changed
-schemagen.py --list         one line a generated file: its layer and its path below DIR
+schemagen.py --list         one line a generated file: its layer (or LAYER_test) and its path below DIR
 schemagen.py --check-lock   fail if schema/LOCK and the schema disagree
 schemagen.py --write-lock   write schema/LOCK"""
 import argparse
@@ -23,7 +23,8 @@ def generated_paths(root):
     yield "api", "api/schema_registry.cc"
     for path in schema_views.view_files(root):
         layer = path.relative_to(root / "src").parts[0]
-        yield from ((layer, made) for made in schema_views.generated(layer, path.stem))
+        target = layer + "_test" if path.stem.endswith("_test") else layer
+        yield from ((target, made) for made in schema_views.generated(layer, path.stem))
 
 
 def generate(root, out):

@@ -25,12 +25,25 @@ class LabelSelector {
     std::string text() const;
 
   private:
-    enum class Operator : uint8_t { In, NotIn, Exists, DoesNotExist, GreaterThan, LessThan };
+    friend class LabelSelectorParser;
+    enum class Operator : uint8_t {
+        In,
+        Equals,       // In with one value, shown as it was written
+        NotIn,
+        NotEquals,
+        Exists,
+        DoesNotExist,
+        GreaterThan,
+        LessThan,
+    };
     struct Requirement {
         std::string key;
         Operator op;
         std::vector<std::string> values;
     };
+    // In upstream's words for a field error at `path` ("<nil>" when there is none).
+    static Result<> check(const Requirement& requirement, bool check_key);
+    static bool holds(const Requirement& requirement, const std::string_view* value);
     std::vector<Requirement> requirements_;
     bool nothing_ = false;
 };
