@@ -26,7 +26,7 @@ int note_verify_problem(int fine, X509_STORE_CTX* store) {
 // h2 before http/1.1. Called only when the client offers ALPN: without it HTTP/1.1 is spoken.
 int choose_alpn(SSL*, const unsigned char** chosen, unsigned char* size,
                 const unsigned char* offered, unsigned offered_size, void*) {
-    constexpr unsigned char ours[] = "\x02h2\x08http/1.1";
+    static constexpr unsigned char ours[] = "\x02h2\x08http/1.1";
     unsigned char* found = nullptr;
     if (SSL_select_next_proto(&found, size, ours, sizeof ours - 1, offered, offered_size) !=
         OPENSSL_NPN_NEGOTIATED)
