@@ -132,7 +132,8 @@ Result<Quantity> Quantity::parse(std::string_view text) {
     }
     if (number.digits.empty()) return wrong(wrong_form);
     const auto suffix_text = text.substr(at);
-    const size_t letters = std::min(suffix_text.find_first_not_of("eEinumkKMGTP"), suffix_text.size());
+    const size_t letters =
+        std::min(suffix_text.find_first_not_of("eEinumkKMGTP"), suffix_text.size());
     auto tail = suffix_text.substr(letters);
     if (tail.starts_with('+') || tail.starts_with('-')) tail.remove_prefix(1);
     if (!std::ranges::all_of(tail, is_digit)) return wrong(wrong_form);

@@ -8,7 +8,9 @@
 namespace skiff::api {
 namespace {
 
-bool is_symbol(char byte) { return std::string_view{"=!(),<>"}.find(byte) != std::string_view::npos; }
+bool is_symbol(char byte) {
+    return std::string_view{"=!(),<>"}.find(byte) != std::string_view::npos;
+}
 bool is_space(char byte) { return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n'; }
 
 std::unexpected<Error> wrong(std::string message) {
@@ -80,7 +82,8 @@ class LabelSelectorParser {
         for (;;) {
             if (done()) return all;
             if (!is_word() && token_ != "!")
-                return wrong(concat("found '", token_, "', expected: !, identifier, or 'end of string'"));
+                return wrong(
+                    concat("found '", token_, "', expected: !, identifier, or 'end of string'"));
             auto requirement = parse_requirement();
             if (!requirement)
                 return wrong(concat("unable to parse requirement: ", requirement.error().message));
@@ -190,7 +193,8 @@ Result<LabelSelector> LabelSelector::from_object(const codec::Json& object) {
     }
     if (const auto* expressions = object.find("matchExpressions")) {
         for (const auto& expression : expressions->items()) {
-            Requirement requirement{.key = std::string{expression.text_at({"key"})}, .op = {}, .values = {}};
+            Requirement requirement;
+            requirement.key = expression.text_at({"key"});
             const auto op = expression.text_at({"operator"});
             if (op == "In") requirement.op = Operator::In;
             else if (op == "NotIn") requirement.op = Operator::NotIn;
@@ -309,7 +313,8 @@ Result<FieldSelector> FieldSelector::parse(std::string_view text) {
         const bool equal = term[at] == '=';
         const size_t width = !equal || term.substr(at).starts_with("==") ? 2 : 1;
         TRY(auto value, unescaped(term.substr(at + width)));
-        selector.requirements_.push_back({std::string{term.substr(0, at)}, std::move(value), equal});
+        selector.requirements_.push_back(
+            {std::string{term.substr(0, at)}, std::move(value), equal});
     }
     return selector;
 }

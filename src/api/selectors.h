@@ -38,7 +38,7 @@ class LabelSelector {
     };
     struct Requirement {
         std::string key;
-        Operator op;
+        Operator op = Operator::Exists;
         std::vector<std::string> values;
     };
     // In upstream's words for a field error at `path` ("<nil>" when there is none).

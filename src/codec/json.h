@@ -70,7 +70,8 @@ class Json {
     std::span<const Member> members() const;   // empty when it is no object
     Json* find(std::string_view key);
     const Json* find(std::string_view key) const;
-    Json& set(Arena& arena, std::string_view key, Json value);   // copies the key; replaces in place or appends
+    // Replaces in place or appends, then with a copy of the key.
+    Json& set(Arena& arena, std::string_view key, Json value);
     Json& set_borrowed(Arena& arena, std::string_view key, Json value);   // the key must outlive it
     bool remove(std::string_view key);
     template <class F>
@@ -80,7 +81,8 @@ class Json {
     const Json* at_path(std::initializer_list<std::string_view> keys) const;
     Json* at_path(std::initializer_list<std::string_view> keys);
     std::string_view text_at(std::initializer_list<std::string_view> keys) const;   // "" if absent
-    Json& make_object(Arena& arena, std::string_view key);   // the member, made {} if absent or null
+    // The member, made {} or [] if absent or null.
+    Json& make_object(Arena& arena, std::string_view key);
     Json& make_array(Arena& arena, std::string_view key);
 
     Json deep_copy(Arena& arena) const;

@@ -21,7 +21,7 @@ constexpr size_t padding_bytes = 8;              // so that whole words can be r
 constexpr size_t pending_kept_max = 2048;        // members; a larger scratch is given back
 constexpr size_t text_bytes_max = 1u << 30;      // sizes are 32 bits
 constexpr size_t duplicates_max = 100;           // paths told
-constexpr size_t quadratic_max = 16;             // smaller objects are searched for duplicates plainly
+constexpr size_t quadratic_max = 16;             // members compared each with each
 
 // A character as Go's error texts show it: 'x', '\'', '"', '\n', '\x00'.
 std::string quoted(unsigned char byte) {
@@ -38,7 +38,8 @@ std::string quoted(unsigned char byte) {
     default: break;
     }
     constexpr char digits[] = "0123456789abcdef";
-    if (byte < 0x20 || byte == 0x7f) return concat("'\\x", digits[byte >> 4], digits[byte & 15], "'");
+    if (byte < 0x20 || byte == 0x7f)
+        return concat("'\\x", digits[byte >> 4], digits[byte & 15], "'");
     if (byte < 0x80) return concat("'", static_cast<char>(byte), "'");
     if (byte < 0xa1 || byte == 0xad)
         return concat("'\\u00", digits[byte >> 4], digits[byte & 15], "'");
@@ -46,7 +47,7 @@ std::string quoted(unsigned char byte) {
     return concat("'", std::string_view{text, write_utf8(text, byte)}, "'");
 }
 
-// The first byte of the word that is a quote, a backslash, a control character or not ASCII; 8: none.
+// The first of eight bytes that is a quote, a backslash, a control character or not ASCII; 8: none.
 size_t first_special(const char* at) {
     constexpr uint64_t ones = 0x0101010101010101u;
     constexpr uint64_t tops = 0x8080808080808080u;
@@ -70,7 +71,8 @@ class JsonParser {
     JsonParser(Arena& arena, const ParseOptions& options) : arena_{arena}, options_{options} {}
 
     Result<Json> parse(std::string_view text) {
-        if (text.size() > text_bytes_max) return fail(Reason::BadRequest, "the JSON text is too large");
+        if (text.size() > text_bytes_max)
+            return fail(Reason::BadRequest, "the JSON text is too large");
         begin_ = arena_.array<char>(text.size() + padding_bytes);
         std::memcpy(begin_, text.data(), text.size());
         std::memset(begin_ + text.size(), 0, padding_bytes);
