@@ -1,0 +1,212 @@
+#include "apiserver/api_server.h"
+
+#include "api/openapi.h"
+#include "apiserver/discovery.h"
+#include "apiserver/local_transport.h"
+#include "apiserver/status.h"
+#include "apiserver/version.h"
+#include "apiserver/watch_source.h"
+#include "base/text.h"
+
+namespace skiff::apiserver {
+
+ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor& executor, ApiServerOptions options)
+    : store_{store}, clock_{clock}, random_{random}, executor_{executor}, catalog_{api::builtin_kinds(), store},
+      registry_{{.store = store_, .catalog = catalog_, .clock = clock_, .random = random_, .executor = executor_}},
+      tokens_{std::move(options.service_account_key_pem), options.issuer, clock_}, authorizer_{fixed_authorizer()},
+      node_proxy_{registry_, std::move(options.node_tls)} {
+    tokens_.set_exists([this](const TokenSubject& subject) { return token_subject_exists(subject); });
+    authenticator_.add(static_tokens(std::move(options.tokens), clock_));
+    authenticator_.add([this](std::string_view token) { return tokens_.authenticate(token); });
+}
+
+ApiServer::~ApiServer() = default;
+
+bool ApiServer::token_subject_exists(const TokenSubject& subject) const {
+    const auto is = [&](std::string_view plural, std::string_view name, std::string_view uid) {
+        const auto object = registry_.find(registry_.core(plural), subject.name_space, name);
+        return object && object->attributes && object->attributes->uid == uid;
+    };
+    if (!is("serviceaccounts", subject.account, subject.account_uid)) return false;
+    return subject.pod.empty() || is("pods", subject.pod, subject.pod_uid);
+}
+
+net::Handler ApiServer::handler() {
+    return [this](net::Request request, std::shared_ptr<net::Responder> responder) {
+        serve(std::make_shared<Call>(std::move(request), std::move(responder), nullptr));
+    };
+}
+
+std::unique_ptr<client::Transport> ApiServer::transport_as(User user) {
+    return make_local_transport(*this, std::move(user));
+}
+
+// What is asked, by whom, may they, and is it served.
+void ApiServer::serve(const CallPtr& call) {
+    guard(call, [&]() -> Result<> {
+        TRY(call->user, authenticator_.identify(call->request));
+        TRY(const auto other, impersonated(call->request));
+        if (other) {
+            const Question question{.verb = "impersonate", .resource = "users", .name = other->name};
+            if (!authorizer_.allows(call->user, question)) return std::unexpected{forbidden(call->user, question)};
+            call->user = *other;
+        }
+        serve_authenticated(call);
+        return {};
+    });
+}
+
+Result<> ApiServer::prepare(Call& call) {
+    TRY(call.info, parse_request_info(call.request));
+    TRY(call.options, parse_request_options(call.request));
+    if (call.info.is_resource) {
+        call.resource = catalog_.find(call.info.group, call.info.version, call.info.resource);
+        // A namespace's own requests carry its name as their namespace (RequestInfo), the store not.
+        if (call.resource && !call.resource->namespaced && call.info.resource != "namespaces") call.info.name_space.clear();
+    }
+    const auto started = clock_.monotonic();
+    call.on_answer = [this, started, verb = call.info.verb, known = call.resource != nullptr,
+                      resource = call.info.resource](int status) {
+        metrics_.count(verb, known ? resource : "", status, clock_.monotonic() - started);
+    };
+    const auto question = question_of(call.info);
+    if (!authorizer_.allows(call.user, question)) return std::unexpected{forbidden(call.user, question)};
+    return {};
+}
+
+void ApiServer::serve_authenticated(const CallPtr& call) {
+    guard(call, [&]() -> Result<> {
+        TRY_OK(prepare(*call));
+        dispatch(call);
+        return {};
+    });
+}
+
+Result<std::unique_ptr<WatchFeed>> ApiServer::open_watch(const CallPtr& call, std::function<void()> notify) {
+    TRY_OK(prepare(*call));
+    if (!call->resource || !call->resource->persistent)
+        return fail(Reason::NotFound, "the server could not find the requested resource");
+    if (!call->resource->namespaced) call->info.name_space.clear();
+    call->answer({});
+    return WatchFeed::open(*call, store_, *call->resource, std::move(notify));
+}
+
+namespace {
+
+Error no_such_resource() {
+    return {.reason = Reason::NotFound, .message = "the server could not find the requested resource"};
+}
+
+Error not_allowed() {
+    return {.reason = Reason::MethodNotAllowed, .message = "the server does not allow this method on the requested resource"};
+}
+
+constexpr size_t inline_body_bytes_max = 64u << 10;   // a larger one is not worked on a loop
+
+}   // namespace
+
+void ApiServer::dispatch(const CallPtr& call) {
+    if (!call->info.is_resource) {
+        if (serve_discovery(*call, catalog_) || serve_plain(call) || serve_openapi(call)) return;
+        return call->answer(text_response(404, "404 page not found\n"));
+    }
+    const auto& info = call->info;
+    if (!call->resource) return call->fail(no_such_resource());
+    const auto* sub = info.subresource.empty() ? nullptr : call->resource->subresource(info.subresource);
+    if (!info.subresource.empty() && !sub) return call->fail(no_such_resource());
+    if (sub ? split(sub->verbs, ',').empty() : !call->resource->has_verb(info.verb)) return call->fail(not_allowed());
+    if (node_proxy_.serve(call)) return;
+    auto accepted = negotiate(call->request.headers);
+    if (!accepted) return call->fail(accepted.error());
+    call->accepted = *accepted;
+    if (call->resource->namespaced && info.name_space.empty() && info.verb != "list" && info.verb != "watch" && info.verb != "create")
+        return call->fail(no_such_resource());
+    if (!call->resource->namespaced && info.resource == "namespaces") call->info.name_space.clear();
+    const auto work = [this, call] {
+        if (serve_review(call, {registry_, authorizer_, tokens_, authenticator_})) return;
+        if (!call->resource->persistent && call->info.resource != "bindings") return call->fail(not_allowed());
+        if (call->info.verb == "watch") return serve_watch(call, registry_.parts());
+        registry_.serve(call);
+    };
+    if (call->request.body.size() > inline_body_bytes_max) executor_.post(work);
+    else work();
+}
+
+bool ApiServer::serve_plain(const CallPtr& call) {
+    const auto& path = call->info.path;
+    if (call->request.method != "GET" && call->request.method != "HEAD") return false;
+    if (path == "/version") return call->answer(json_response(200, version_json())), true;
+    if (path == "/metrics") {
+        call->answer(text_response(200, metrics_.text(store_.statistics())));
+        return true;
+    }
+    const bool ready = path == "/readyz" || path.starts_with("/readyz/");
+    if (ready || path == "/healthz" || path == "/livez" || path.starts_with("/livez/")) {
+        const bool well = !ready || ready_;
+        const auto name = path.substr(1, path.find('/', 1) - 1);
+        const bool verbose = std::ranges::any_of(call->options.query, [](const auto& q) { return q.first == "verbose"; });
+        if (!verbose && well) return call->answer(text_response(200, "ok")), true;
+        auto text = concat("[+]ping ok\n", well ? "[+]store ok\n" : "[-]store failed: the server is starting or stopping\n",
+                           name, well ? " check passed\n" : " check failed\n");
+        call->answer(text_response(well ? 200 : 500, std::move(text)));
+        return true;
+    }
+    if (path == "/") {
+        call->answer(json_response(200, R"({"paths":["/api","/api/v1","/apis","/healthz","/livez","/metrics","/openapi/v2","/openapi/v3","/readyz","/version"]})"));
+        return true;
+    }
+    return false;
+}
+
+bool ApiServer::serve_openapi(const CallPtr& call) {
+    const auto path = std::string_view{call->info.path};
+    if (path != "/openapi/v2" && path != "/openapi/v3" && !path.starts_with("/openapi/v3/")) return false;
+    executor_.post([this, call, path = std::string{path}] {
+        const auto kinds = catalog_.kinds();
+        if (path == "/openapi/v2") {
+            const auto accept = call->request.headers.find("accept").value_or("");
+            if (accept.find("com.github.proto-openapi.spec.v2") == std::string_view::npos)
+                return call->answer(json_response(200, api::openapi_v2(kinds)));
+            auto response = json_response(200, api::openapi_v2_protobuf(kinds));
+            response.headers.set("content-type", "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+            return call->answer(std::move(response));
+        }
+        if (path == "/openapi/v3") return call->answer(json_response(200, api::openapi_v3_index(kinds)));
+        const auto rest = std::string_view{path}.substr(std::string_view{"/openapi/v3/"}.size());
+        api::GroupVersion gv;
+        if (rest.starts_with("api/")) {
+            gv.version = rest.substr(4);
+        } else if (rest.starts_with("apis/")) {
+            const auto [group, version] = cut(rest.substr(5), '/');
+            gv = {.group = group, .version = version.value_or("")};
+        }
+        auto body = api::openapi_v3(kinds, gv);
+        if (body.empty()) return call->answer(text_response(404, "404 page not found\n"));
+        call->answer(json_response(200, std::move(body)));
+    });
+    return true;
+}
+
+namespace {
+
+// Which stored kind a full key ("/registry/pods/default/web") belongs to: the longest prefix.
+const api::Kind* kind_of_key(std::string_view key) {
+    const api::Kind* found = nullptr;
+    for (const auto* kind : api::builtin_kinds()) {
+        if (kind->stored && kind->stored != kind) continue;
+        if (kind->storage_prefix.empty() || !key.starts_with(kind->storage_prefix)) continue;
+        if (!found || kind->storage_prefix.size() > found->storage_prefix.size()) found = kind;
+    }
+    return found;
+}
+
+}   // namespace
+
+std::shared_ptr<const store::Attributes> ApiServer::describe(std::string_view key, std::string_view text) {
+    const auto* kind = kind_of_key(key);
+    const auto document = codec::parse_json(text);
+    if (!kind || !document) return std::make_shared<const store::Attributes>();
+    return apiserver::describe(*kind, document->root);
+}
+
+}   // namespace skiff::apiserver

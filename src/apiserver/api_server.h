@@ -1,0 +1,68 @@
+// The API server: the life of a request, in the order it happens, in one place (api_server.cc).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apiserver/authn.h"
+#include "apiserver/authz.h"
+#include "apiserver/metrics.h"
+#include "apiserver/node_proxy.h"
+#include "apiserver/registry.h"
+#include "apiserver/reviews.h"
+#include "apiserver/service_account_tokens.h"
+#include "apiserver/watch_feed.h"
+#include "client/transport.h"
+
+namespace skiff::apiserver {
+
+struct ApiServerOptions {
+    std::string service_account_key_pem;   // P-256; signs service account tokens
+    std::string issuer = "https://kubernetes.default.svc.cluster.local";
+    std::vector<StaticToken> tokens;
+    std::shared_ptr<net::TlsContext> node_tls;   // towards port 10250; null: no logs, no exec
+};
+
+class ApiServer {
+  public:
+    ApiServer(store::Store& store, Clock& clock, Random& random, Executor& executor, ApiServerOptions options);
+    ~ApiServer();
+
+    net::Handler handler();   // for net::Server; outlive every request
+    // A client inside this process, past authentication, as `user`.
+    std::unique_ptr<client::Transport> transport_as(User user);
+    // What the store needs to know of an object it loads (store::StoreOptions::describe).
+    static std::shared_ptr<const store::Attributes> describe(std::string_view key, std::string_view text);
+    void set_ready(bool ready) { ready_ = ready; }   // readyz; false while starting or stopping
+
+    // The pipeline from authorization on; for handler() and the local transport.
+    void serve_authenticated(const CallPtr& call);
+    // The same checks, then the feed itself instead of an answer; the call counts as answered.
+    Result<std::unique_ptr<WatchFeed>> open_watch(const CallPtr& call, std::function<void()> notify);
+    Registry& registry() { return registry_; }
+
+  private:
+    void serve(const CallPtr& call);
+    Result<> prepare(Call& call);
+    void dispatch(const CallPtr& call);
+    bool serve_plain(const CallPtr& call);
+    bool serve_openapi(const CallPtr& call);
+    bool token_subject_exists(const TokenSubject& subject) const;
+
+    store::Store& store_;
+    Clock& clock_;
+    Random& random_;
+    Executor& executor_;
+    Catalog catalog_;
+    Registry registry_;
+    ServiceAccountTokens tokens_;
+    Authenticator authenticator_;
+    const Authorizer& authorizer_;
+    NodeProxy node_proxy_;
+    Metrics metrics_;
+    std::atomic<bool> ready_{false};
+};
+
+}   // namespace skiff::apiserver

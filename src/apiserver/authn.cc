@@ -1,0 +1,86 @@
+#include "apiserver/authn.h"
+
+#include "base/text.h"
+
+namespace skiff::apiserver {
+namespace {
+
+Error unauthorized() { return {.reason = Reason::Unauthorized, .message = "Unauthorized"}; }
+
+// Takes the same time wherever the first difference is.
+bool equal_in_constant_time(std::string_view left, std::string_view right) {
+    if (left.size() != right.size()) return false;
+    unsigned char difference = 0;
+    for (size_t i = 0; i < left.size(); ++i)
+        difference = static_cast<unsigned char>(difference | (left[i] ^ right[i]));
+    return difference == 0;
+}
+
+}   // namespace
+
+User anonymous_user() {
+    return {.name = "system:anonymous", .uid = {}, .groups = {"system:unauthenticated"}, .extra = {}};
+}
+
+void add_authenticated_group(User& user) {
+    if (!user.anonymous() && !user.in_group("system:authenticated"))
+        user.groups.emplace_back("system:authenticated");
+}
+
+Result<User> Authenticator::identify(const net::Request& request) const {
+    if (const auto header = request.headers.find("authorization")) {
+        const auto [scheme, token] = cut(*header, ' ');
+        if (iequals(scheme, "bearer") && token) {
+            for (const auto& authenticator : tokens_) {
+                auto user = authenticator(trim(*token));
+                if (!user) continue;
+                if (!*user) return std::unexpected{unauthorized()};
+                add_authenticated_group(**user);
+                return std::move(**user);
+            }
+            return std::unexpected{unauthorized()};
+        }
+        if (!request.peer || !request.peer->certificate) return std::unexpected{unauthorized()};
+    }
+    if (request.peer && request.peer->certificate) {
+        const auto& certificate = *request.peer->certificate;
+        User user{.name = certificate.common_name, .uid = {}, .groups = certificate.organizations, .extra = {}};
+        add_authenticated_group(user);
+        return user;
+    }
+    return anonymous_user();
+}
+
+Result<std::optional<User>> impersonated(const net::Request& request) {
+    User user;
+    for (const auto& [name, value] : request.headers) {
+        if (name == "impersonate-user") user.name = value;
+        else if (name == "impersonate-uid") user.uid = value;
+        else if (name == "impersonate-group") user.groups.push_back(value);
+        else if (name.starts_with("impersonate-extra-"))
+            user.extra[net::percent_decoded(name.substr(18))].push_back(value);
+    }
+    if (user.name.empty()) {
+        if (user.groups.empty() && user.extra.empty() && user.uid.empty()) return std::nullopt;
+        return fail(Reason::BadRequest, "requested groups or extras without impersonating a user");
+    }
+    if (user.name == "system:anonymous") {
+        if (user.groups.empty()) user.groups.emplace_back("system:unauthenticated");
+    } else {
+        add_authenticated_group(user);
+    }
+    return user;
+}
+
+TokenAuthenticator static_tokens(std::vector<StaticToken> tokens, Clock& clock) {
+    return [tokens = std::move(tokens), &clock](std::string_view token) -> std::optional<Result<User>> {
+        const StaticToken* found = nullptr;
+        for (const auto& known : tokens)
+            if (equal_in_constant_time(known.token, token)) found = &known;
+        if (!found) return std::nullopt;
+        if (found->expires && clock.now() >= *found->expires) return std::unexpected{unauthorized()};
+        return found->user;
+    };
+}
+
+}   // namespace skiff::apiserver

@@ -1,0 +1,60 @@
+// One request on its way through the pipeline. It is answered exactly once, now or later, from any
+// thread; the one who parks it keeps the shared pointer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apiserver/request_info.h"
+#include "apiserver/user.h"
+#include "net/http.h"
+
+namespace skiff::apiserver {
+
+struct ServedResource;
+
+class Call {
+  public:
+    // In process when `responder` is null: then nothing can be upgraded.
+    Call(net::Request incoming, std::shared_ptr<net::Responder> responder,
+         std::function<void(net::Response)> reply)
+        : request{std::move(incoming)}, responder_{std::move(responder)}, reply_{std::move(reply)} {}
+    ~Call();
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+    net::Request request;
+    RequestInfo info;
+    RequestOptions options;
+    Negotiated accepted;
+    User user;
+    const ServedResource* resource = nullptr;   // set for resource requests
+    bool applies = false;   // a server-side apply, which records its own managed fields
+    std::vector<std::string> warnings;          // become Warning headers, without code and agent
+
+    void answer(net::Response response);
+    void fail(const Error& error);
+    // Answers with a 101 and hands the connection over (HTTP/1.1 only).
+    void upgrade(net::Headers headers, std::function<void(std::unique_ptr<net::RawStream>)> take);
+    bool answered() const { return answered_; }
+    net::Responder* responder() { return responder_.get(); }
+    // Told when the answer's status is known: metrics, audit.
+    std::function<void(int status)> on_answer;
+
+  private:
+    std::shared_ptr<net::Responder> responder_;
+    std::function<void(net::Response)> reply_;
+    bool answered_ = false;
+};
+using CallPtr = std::shared_ptr<Call>;
+
+// Runs a function that gives a Result; an error becomes the call's answer.
+template <class F>
+void guard(const CallPtr& call, F&& body) {
+    if (Result<> done = std::forward<F>(body)(); !done) call->fail(done.error());
+}
+
+}   // namespace skiff::apiserver

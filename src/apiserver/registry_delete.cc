@@ -1,0 +1,208 @@
+// Delete and delete collection: grace for pods, finalizers, namespaces that empty themselves.
+#include <atomic>
+
+#include "apiserver/admission.h"
+#include "apiserver/registry.h"
+#include "apiserver/selection.h"
+#include "apiserver/status.h"
+#include "base/guarded.h"
+#include "base/text.h"
+
+namespace skiff::apiserver {
+namespace {
+
+std::optional<int64_t> number_at(const Json& object, std::initializer_list<std::string_view> path) {
+    const auto* value = object.at_path(path);
+    if (!value || !value->is_integer()) return std::nullopt;
+    return value->as_int();
+}
+
+bool is_core(const ServedResource& resource, std::string_view plural) {
+    return resource.stored->group.empty() && resource.stored->plural == plural;
+}
+
+// How long a pod may take to end: asked for, or its own; nothing when no container can be running.
+int64_t pod_grace(const Json& pod, std::optional<int64_t> asked) {
+    if (pod.text_at({"spec", "nodeName"}).empty()) return 0;
+    const auto phase = pod.text_at({"status", "phase"});
+    if (phase == "Succeeded" || phase == "Failed") return 0;
+    if (asked) return *asked < 0 ? 1 : *asked;
+    return number_at(pod, {"spec", "terminationGracePeriodSeconds"}).value_or(30);
+}
+
+Result<> check_preconditions(const Call& call, const ServedResource& resource, const store::Object& current,
+                             const Json& object, const Json& options) {
+    const auto uid = options.text_at({"preconditions", "uid"});
+    if (!uid.empty() && uid != metadata_text(object, "uid")) {
+        return std::unexpected{conflict(resource, call.info.name,
+            concat("Precondition failed: UID in precondition: ", uid, ", UID in object meta: ", metadata_text(object, "uid")))};
+    }
+    const auto version = options.text_at({"preconditions", "resourceVersion"});
+    if (!version.empty() && version != std::to_string(current.modified.value)) {
+        return std::unexpected{conflict(resource, call.info.name,
+            concat("Precondition failed: ResourceVersion in precondition: ", version,
+                   ", ResourceVersion in object meta: ", current.modified.value))};
+    }
+    return {};
+}
+
+Result<> check_options(const Json& options) {
+    const auto policy = options.text_at({"propagationPolicy"});
+    if (!policy.empty() && policy != "Orphan" && policy != "Background" && policy != "Foreground") {
+        return fail(Reason::Invalid, concat("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"",
+                                            policy, "\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""));
+    }
+    return {};
+}
+
+void mark_deleted(Json& object, WallTime when, int64_t grace, bool counts_generation, Arena& arena) {
+    auto& metadata = metadata_of(object, arena);
+    metadata.set_borrowed(arena, "deletionTimestamp", Json::string(arena, rfc3339(when)));
+    metadata.set_borrowed(arena, "deletionGracePeriodSeconds", Json::integer(grace));
+    if (counts_generation) metadata.set_borrowed(arena, "generation", Json::integer(generation_of(object) + 1));
+}
+
+}   // namespace
+
+Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resource, const store::Object& current,
+                                       const Json& options) {
+    using What = Mutation::What;
+    TRY_OK(check_options(options));
+    TRY(auto document, parse_stored(current));
+    auto& object = document.root;
+    auto& arena = document.arena;
+    TRY_OK(check_preconditions(call, resource, current, object, options));
+    Mutation mutation;
+    Admission admission{.call = call, .registry = *this, .resource = resource, .operation = "DELETE", .subresource = {},
+                        .name_space = call.info.name_space, .name = call.info.name, .old = &object, .also = &mutation.also};
+    TRY_OK(admit(admission));
+    const auto now = parts_.clock.now();
+    const auto asked = number_at(options, {"gracePeriodSeconds"});
+    const bool generation = resource.stored->has_generation;
+
+    if (is_core(resource, "pods")) {
+        const auto grace = pod_grace(object, asked);
+        const auto already = number_at(object, {"metadata", "deletionGracePeriodSeconds"});
+        if (being_deleted(object) && already && grace >= *already && *already > 0) return mutation;   // Keep
+        if (grace > 0) {
+            mark_deleted(object, now + std::chrono::seconds{grace}, grace, generation && !being_deleted(object), arena);
+            mutation.what = What::Put;
+            mutation.document = std::move(document);
+            return mutation;
+        }
+    }
+    const auto* spec_finalizers = object.at_path({"spec", "finalizers"});
+    if (is_core(resource, "namespaces") && spec_finalizers && !spec_finalizers->empty()) {
+        if (being_deleted(object)) return mutation;
+        mark_deleted(object, now, 0, generation, arena);
+        object.make_object(arena, "status").set_borrowed(arena, "phase", Json::borrowed("Terminating"));
+        mutation.what = What::Put;
+        mutation.document = std::move(document);
+        return mutation;
+    }
+    if (has_finalizers(object)) {
+        if (being_deleted(object) && number_at(object, {"metadata", "deletionGracePeriodSeconds"}).value_or(0) == 0)
+            return mutation;
+        mark_deleted(object, now, 0, generation && !being_deleted(object), arena);
+        mutation.what = What::Put;
+        mutation.document = std::move(document);
+        return mutation;
+    }
+    mutation.what = What::Delete;
+    return mutation;
+}
+
+namespace {
+
+// Options come from the body, and from the query where the body says nothing.
+Result<Document> delete_options(Call& call) {
+    const auto* message = api::builtin_message("meta.v1.DeleteOptions");
+    ASSERT(message != nullptr);
+    TRY(auto document, decode_options(call, *message));
+    auto& options = document.root;
+    if (call.options.grace_period_seconds && !options.find("gracePeriodSeconds"))
+        options.set_borrowed(document.arena, "gracePeriodSeconds", Json::integer(*call.options.grace_period_seconds));
+    if (!call.options.propagation_policy.empty() && !options.find("propagationPolicy"))
+        options.set(document.arena, "propagationPolicy", Json::string(document.arena, call.options.propagation_policy));
+    if (const auto* dry_run = options.find("dryRun"); dry_run && !dry_run->empty()) call.options.dry_run = true;
+    return document;
+}
+
+// Pods and whatever is not gone yet answer with the object, all else with a Status.
+void answer_deletion(Call& call, const store::ObjectPtr& object, bool gone, WallTime now) {
+    const auto& resource = *call.resource;
+    if (!gone || is_core(resource, "pods")) return answer_object(call, 200, object, now);
+    const auto uid = object->attributes ? object->attributes->uid : std::string{};
+    call.answer(json_response(200, success_status_json(resource.kind->group, resource.kind->plural, call.info.name, uid)));
+}
+
+}   // namespace
+
+void Registry::remove(const CallPtr& call) {
+    guard(call, [&]() -> Result<> {
+        TRY(auto document, delete_options(*call));
+        auto options = std::make_shared<Document>(std::move(document));
+        const auto& resource = *call->resource;
+        mutate(call, resource, store_name(resource, call->info.name_space, call->info.name),
+               [this, call, options, &resource](const store::ObjectPtr& current) -> Result<Mutation> {
+                   if (!current) return std::unexpected{not_found(resource, call->info.name)};
+                   TRY(auto mutation, plan_delete(*call, resource, *current, options->root));
+                   const bool gone = mutation.what == Mutation::What::Delete;
+                   mutation.answer = [this, gone](Call& answered, const store::ObjectPtr& object) {
+                       answer_deletion(answered, object, gone, parts_.clock.now());
+                   };
+                   return mutation;
+               });
+        return {};
+    });
+}
+
+void Registry::remove_collection(const CallPtr& call) {
+    guard(call, [&]() -> Result<> {
+        TRY(auto document, delete_options(*call));
+        auto options = std::make_shared<Document>(std::move(document));
+        const auto& resource = *call->resource;
+        TRY(const auto selection, selection_of(*call, resource));
+        std::vector<store::ObjectPtr> objects;
+        parts_.store.view(resource.resource).scan(selection.prefix, {}, [&](std::string_view, const store::ObjectPtr& object) {
+            if (selection.matches(*object)) objects.push_back(object);
+            return true;
+        });
+        struct Progress {
+            std::atomic<size_t> left;
+            Guarded<std::optional<net::Response>> failed;
+        };
+        auto progress = std::make_shared<Progress>();
+        progress->left = objects.size() + 1;
+        const auto finish = [call, progress, &resource] {
+            if (progress->left.fetch_sub(1) != 1) return;
+            auto failed = progress->failed.use([](auto& response) { return std::move(response); });
+            if (failed) return call->answer(std::move(*failed));
+            call->answer(json_response(200, success_status_json(resource.kind->group, resource.kind->plural, "", "")));
+        };
+        for (const auto& object : objects) {
+            TRY(const auto parsed, parse_current(*object));
+            auto child = std::make_shared<Call>(net::Request{}, nullptr, [progress, finish](net::Response response) {
+                if (response.status >= 400 && response.status != 404)
+                    progress->failed.use([&](auto& first) { if (!first) first = std::move(response); });
+                finish();
+            });
+            child->info = call->info;
+            child->info.verb = "delete";
+            child->info.name_space = metadata_text(parsed.root, "namespace");
+            child->info.name = metadata_text(parsed.root, "name");
+            child->options.dry_run = call->options.dry_run;
+            child->user = call->user;
+            child->resource = call->resource;
+            mutate(child, resource, store_name(resource, child->info.name_space, child->info.name),
+                   [this, child, options, &resource](const store::ObjectPtr& current) -> Result<Mutation> {
+                       if (!current) return std::unexpected{not_found(resource, child->info.name)};
+                       return plan_delete(*child, resource, *current, options->root);
+                   });
+        }
+        finish();
+        return {};
+    });
+}
+
+}   // namespace skiff::apiserver

@@ -1,0 +1,229 @@
+// Get and list.
+#include "api/table.h"
+#include "apiserver/registry.h"
+#include "apiserver/selection.h"
+#include "apiserver/status.h"
+#include "base/text.h"
+
+namespace skiff::apiserver {
+namespace {
+
+struct ContinueToken {
+    int64_t revision = 0;
+    std::string after;   // the last store name of the page before
+};
+
+std::string encoded_token(const ContinueToken& token) {
+    std::string json = concat(R"({"v":"meta.k8s.io/v1","rv":)", token.revision, R"(,"start":)");
+    codec::write_json_string(token.after, json);
+    json += '}';
+    return base64url(json);
+}
+
+Result<ContinueToken> decoded_token(std::string_view text) {
+    const auto bad = [] { return fail(Reason::BadRequest, "continue key is not valid: it must be one that a list gave"); };
+    const auto json = base64url_decoded(text);
+    if (!json) return bad();
+    const auto document = codec::parse_json(*json);
+    if (!document) return bad();
+    const auto* revision = document->root.find("rv");
+    const auto* start = document->root.find("start");
+    if (!revision || !revision->is_integer() || !start || !start->is_string()) return bad();
+    return ContinueToken{.revision = revision->as_int(), .after = std::string{start->as_string()}};
+}
+
+// What a list shows: a page of objects and what stands in the list's metadata.
+struct Page {
+    store::Revision revision;
+    std::vector<store::ObjectPtr> objects;
+    std::string continue_token;
+    std::optional<size_t> remaining;
+};
+
+Result<int64_t> parsed_version(std::string_view text) {
+    const auto number = parse_number<int64_t>(text);
+    if (!number || *number < 0)
+        return fail(Reason::BadRequest, concat("resourceVersion: Invalid value: \"", text, "\": must be a number"));
+    return *number;
+}
+
+// KEP-1904's table: which state of the store a list reads.
+Result<store::View> view_for(const Call& call, store::Store& store, store::ResourceId resource,
+                             std::optional<std::string>& after) {
+    const auto& options = call.options;
+    const auto& match = options.resource_version_match;
+    if (!options.continue_token.empty()) {
+        TRY(const auto token, decoded_token(options.continue_token));
+        if (options.resource_version && !options.resource_version->empty() && *options.resource_version != "0")
+            return fail(Reason::BadRequest, "specifying resource version is not allowed when using continue");
+        after = token.after;
+        auto view = store.view_at(resource, store::Revision{token.revision});
+        if (!view && view.error().reason == Reason::Expired) {
+            return fail(Reason::Expired, "The provided continue parameter is too old to display a consistent list "
+                                         "result. You must start a new list without the continue parameter.");
+        }
+        return view;
+    }
+    const auto wanted_text = options.resource_version.value_or("");
+    if (wanted_text.empty()) {
+        if (!match.empty())
+            return fail(Reason::Invalid, "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
+        return store.view(resource);
+    }
+    TRY(const auto wanted, parsed_version(wanted_text));
+    if (wanted > store.revision().value) {
+        Error error{.reason = Reason::Timeout, .message = concat("Too large resource version: ", wanted, ", current: ", store.revision().value)};
+        error.causes.push_back({.type = "ResourceVersionTooLarge", .message = "Too large resource version", .field = {}});
+        error.retry_after = std::chrono::seconds{1};
+        return std::unexpected{std::move(error)};
+    }
+    const bool exact = match == "Exact" || (match.empty() && options.limit > 0 && wanted > 0);
+    if (match == "Exact" && wanted == 0)
+        return fail(Reason::Invalid, "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"");
+    if (exact) return store.view_at(resource, store::Revision{wanted});
+    return store.view(resource);
+}
+
+Result<Page> read_page(const Call& call, store::Store& store, const ServedResource& resource) {
+    TRY(const auto selection, selection_of(call, resource));
+    std::optional<std::string> after;
+    TRY(const auto view, view_for(call, store, resource.resource, after));
+    Page page{.revision = view.revision()};
+    const auto limit = static_cast<size_t>(std::max<int64_t>(call.options.limit, 0));
+
+    // One exact name in one namespace is a look-up.
+    const auto* exact = selection.fields.exact("metadata.name");
+    if (exact && (!resource.namespaced || !selection.prefix.empty()) && !after) {
+        if (auto object = view.get(concat(selection.prefix, *exact)); object && selection.matches(*object))
+            page.objects.push_back(std::move(object));
+        return page;
+    }
+    std::string last;
+    bool more = false;
+    view.scan(selection.prefix, after, [&](std::string_view name, const store::ObjectPtr& object) {
+        if (!selection.matches(*object)) return true;
+        if (limit && page.objects.size() == limit) {
+            more = true;
+            return false;
+        }
+        page.objects.push_back(object);
+        if (limit) last = name;
+        return true;
+    });
+    if (!more) return page;
+    page.continue_token = encoded_token({.revision = page.revision.value, .after = last});
+    if (selection.everything) {
+        size_t rest = 0;
+        view.scan(selection.prefix, last, [&](std::string_view, const store::ObjectPtr&) { return ++rest, true; });
+        page.remaining = rest;
+    }
+    return page;
+}
+
+std::string list_metadata(const Page& page) {
+    auto out = concat(R"("metadata":{"resourceVersion":")", page.revision.value, '"');
+    if (!page.continue_token.empty()) append(out, R"(,"continue":")", page.continue_token, '"');
+    if (page.remaining) append(out, R"(,"remainingItemCount":)", *page.remaining);
+    return out + "}";
+}
+
+Result<net::Response> object_list(const ServedResource& resource, const Page& page) {
+    net::Response response;
+    response.headers.add("content-type", "application/json");
+    response.body.emplace_back(Bytes{concat(R"({"kind":")", resource.kind->list_kind, R"(","apiVersion":")",
+                                            resource.api_version(), R"(",)", list_metadata(page), R"(,"items":[)")});
+    static const Bytes comma{","};
+    static const Bytes end{"]}"};
+    bool first = true;
+    for (const auto& object : page.objects) {
+        if (!std::exchange(first, false)) response.body.emplace_back(comma);
+        TRY(auto slice, served_bytes(resource, *object, object->text));
+        response.body.push_back(std::move(slice));
+    }
+    response.body.emplace_back(end);
+    return response;
+}
+
+Result<std::vector<Json>> served_items(const ServedResource& resource, const Page& page, std::vector<Document>& keep) {
+    std::vector<Json> items;
+    keep.reserve(page.objects.size());
+    items.reserve(page.objects.size());
+    for (const auto& object : page.objects) {
+        TRY(auto document, served_tree(resource, *object));
+        keep.push_back(std::move(document));
+        items.push_back(keep.back().root);
+    }
+    return items;
+}
+
+Json with_list_metadata(Json list, const Page& page, Arena& arena) {
+    auto& metadata = list.make_object(arena, "metadata");
+    metadata.set_borrowed(arena, "resourceVersion", Json::string(arena, std::to_string(page.revision.value)));
+    if (!page.continue_token.empty())
+        metadata.set_borrowed(arena, "continue", Json::string(arena, page.continue_token));
+    if (page.remaining)
+        metadata.set_borrowed(arena, "remainingItemCount", Json::integer(static_cast<int64_t>(*page.remaining)));
+    return list;
+}
+
+Result<net::Response> tree_list(const Call& call, const ServedResource& resource, const Page& page, WallTime now) {
+    Arena arena;
+    std::vector<Document> keep;
+    TRY(const auto items, served_items(resource, page, keep));
+    if (call.accepted.form == Negotiated::Form::Table) {
+        const auto include = call.options.include_object == "None"     ? api::IncludeObject::None
+                             : call.options.include_object == "Object" ? api::IncludeObject::Object
+                                                                       : api::IncludeObject::Metadata;
+        const auto table = api::make_table(*resource.kind, items, include, concat("meta.k8s.io/", call.accepted.meta_version),
+                                           std::to_string(page.revision.value), now, arena);
+        return encoded(call, 200, with_list_metadata(table, page, arena), nullptr);
+    }
+    auto list = Json::object();
+    auto array = Json::array();
+    const bool partial = call.accepted.form == Negotiated::Form::PartialObjectMetadata;
+    list.set_borrowed(arena, "kind", partial ? Json::borrowed("PartialObjectMetadataList") : Json::borrowed(resource.kind->list_kind));
+    list.set(arena, "apiVersion", Json::string(arena, partial ? concat("meta.k8s.io/", call.accepted.meta_version) : resource.api_version()));
+    list.make_object(arena, "metadata");
+    for (const auto& item : items)
+        array.push(arena, partial ? partial_metadata(item, call.accepted.meta_version, arena) : item);
+    list.set_borrowed(arena, "items", array);
+    return encoded(call, 200, with_list_metadata(list, page, arena), nullptr);
+}
+
+}   // namespace
+
+void Registry::get(const CallPtr& call) {
+    const auto& resource = *call->resource;
+    const auto object = find(resource, call->info.name_space, call->info.name);
+    if (!object) return call->fail(not_found(resource, call->info.name));
+    answer_object(*call, 200, object, parts_.clock.now());
+}
+
+void Registry::list(const CallPtr& call) {
+    const bool plain = call->accepted.form == Negotiated::Form::Object &&
+                       call->accepted.encoding == Negotiated::Encoding::Json;
+    if (plain && call->resource->kind == call->resource->stored) return answer_list(call);
+    // Trees cost CPU: not on a loop.
+    parts_.executor.post([this, call] { answer_list(call); });
+}
+
+void Registry::answer_list(const CallPtr& call) {
+    guard(call, [&]() -> Result<> {
+        const auto& resource = *call->resource;
+        if (call->accepted.encoding == Negotiated::Encoding::Protobuf)
+            return fail(Reason::NotAcceptable, "lists are served as application/json or application/yaml");
+        TRY(const auto page, read_page(*call, parts_.store, resource));
+        const bool plain = call->accepted.form == Negotiated::Form::Object &&
+                           call->accepted.encoding == Negotiated::Encoding::Json;
+        if (plain) {
+            TRY(auto response, object_list(resource, page));
+            call->answer(std::move(response));
+            return {};
+        }
+        TRY(auto response, tree_list(*call, resource, page, parts_.clock.now()));
+        call->answer(std::move(response));
+        return {};
+    });
+}
+
+}   // namespace skiff::apiserver

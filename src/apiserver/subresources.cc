@@ -1,0 +1,117 @@
+// Subresources that are no part of the stored object's own write path: binding, eviction, token.
+// status, ephemeralcontainers, resize, approval and finalize are updates (registry_write.cc);
+// log, exec, attach, portforward and proxy go to the node (node_proxy.cc).
+#include "apiserver/registry.h"
+#include "apiserver/status.h"
+#include "base/text.h"
+
+namespace skiff::apiserver {
+namespace {
+
+// {"type":"PodScheduled","status":"True",...} in place of the pod's condition of that type.
+void set_scheduled(Json& pod, WallTime now, Arena& arena) {
+    auto& conditions = pod.make_object(arena, "status").make_array(arena, "conditions");
+    auto condition = Json::object();
+    condition.set_borrowed(arena, "type", Json::borrowed("PodScheduled"));
+    condition.set_borrowed(arena, "status", Json::borrowed("True"));
+    condition.set_borrowed(arena, "lastProbeTime", Json{});
+    condition.set_borrowed(arena, "lastTransitionTime", Json::string(arena, rfc3339(now)));
+    for (auto& known : conditions.items()) {
+        if (known.text_at({"type"}) != "PodScheduled") continue;
+        known = condition;
+        return;
+    }
+    conditions.push(arena, condition);
+}
+
+void merge_texts(Json& metadata, const Json* from, std::string_view key, Arena& arena) {
+    if (!from) return;
+    auto& into = metadata.make_object(arena, key);
+    for (const auto& member : from->members())
+        into.set(arena, member.key, Json::string(arena, member.value.text()));
+}
+
+void answer_success(Call& call, int code) {
+    call.answer(json_response(code, concat(R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":)", code, "}")));
+}
+
+Result<Mutation> bound(const RegistryParts& parts, const ServedResource& pods, const Call& call,
+                       const store::ObjectPtr& current, const Json& binding, std::string_view name) {
+    if (!current) return std::unexpected{not_found(pods, name)};
+    TRY(auto document, parse_stored(*current));
+    auto& pod = document.root;
+    auto& arena = document.arena;
+    const auto uid = metadata_text(binding, "uid");
+    if (!uid.empty() && uid != metadata_text(pod, "uid"))
+        return std::unexpected{conflict(pods, name, "the pod's uid is another one than the binding's")};
+    if (being_deleted(pod))
+        return std::unexpected{conflict(pods, name, concat("pod ", name, " is being deleted, cannot be assigned to a host"))};
+    const auto node = pod.text_at({"spec", "nodeName"});
+    if (!node.empty())
+        return std::unexpected{conflict(pods, name, concat("pod ", name, " is already assigned to node \"", node, "\""))};
+    pod.make_object(arena, "spec").set(arena, "nodeName", Json::string(arena, binding.text_at({"target", "name"})));
+    set_scheduled(pod, parts.clock.now(), arena);
+    auto& metadata = metadata_of(pod, arena);
+    const auto* given = metadata_of(binding);
+    merge_texts(metadata, given ? given->find("annotations") : nullptr, "annotations", arena);
+    merge_texts(metadata, given ? given->find("labels") : nullptr, "labels", arena);
+    Mutation mutation{.what = Mutation::What::Put, .document = std::move(document)};
+    mutation.answer = [](Call& answered, const store::ObjectPtr&) { answer_success(answered, 201); };
+    static_cast<void>(call);
+    return mutation;
+}
+
+}   // namespace
+
+// POST pods/NAME/binding, and POST bindings, which names the pod in its metadata.
+void Registry::bind(const CallPtr& call) {
+    guard(call, [&]() -> Result<> {
+        const auto* kind = parts_.catalog.find_kind("", "v1", "Binding");
+        ASSERT(kind != nullptr);
+        TRY(auto document, decode_body(*call, *kind->kind));
+        auto binding = std::make_shared<Document>(std::move(document));
+        const auto& target = binding->root;
+        if (const auto what = target.text_at({"target", "kind"}); !what.empty() && what != "Node") {
+            return fail(Reason::Invalid, concat("target.kind: Unsupported value: \"", what, "\": supported values: \"Node\""));
+        }
+        if (target.text_at({"target", "name"}).empty()) return fail(Reason::Invalid, "target.name: Required value");
+        const auto name = call->info.resource == "bindings" ? std::string{metadata_text(target, "name")} : call->info.name;
+        const auto& pods = core("pods");
+        mutate(call, pods, store_name(pods, call->info.name_space, name),
+               [this, call, binding, &pods, name](const store::ObjectPtr& current) {
+                   return bound(parts_, pods, *call, current, binding->root, name);
+               });
+        return {};
+    });
+}
+
+// Without disruption budgets yet an eviction is a delete with the eviction's options.
+void Registry::evict(const CallPtr& call) {
+    guard(call, [&]() -> Result<> {
+        const auto* message = api::builtin_message("policy.v1.Eviction");
+        ASSERT(message != nullptr);
+        TRY(auto document, decode_options(*call, *message));
+        auto eviction = std::make_shared<Document>(std::move(document));
+        const auto& pods = core("pods");
+        mutate(call, pods, store_name(pods, call->info.name_space, call->info.name),
+               [this, call, eviction, &pods](const store::ObjectPtr& current) -> Result<Mutation> {
+                   if (!current) return std::unexpected{not_found(pods, call->info.name)};
+                   const auto* options = eviction->root.find("deleteOptions");
+                   static const Json none = Json::object();
+                   TRY(auto mutation, plan_delete(*call, pods, *current, options ? *options : none));
+                   mutation.answer = [](Call& answered, const store::ObjectPtr&) { answer_success(answered, 201); };
+                   return mutation;
+               });
+        return {};
+    });
+}
+
+bool Registry::serve_subresource(const CallPtr& call) {
+    const auto& sub = call->info.subresource;
+    const bool core_group = call->info.group.empty();
+    if (core_group && call->info.resource == "pods" && sub == "binding") return bind(call), true;
+    if (core_group && call->info.resource == "pods" && sub == "eviction") return evict(call), true;
+    return false;
+}
+
+}   // namespace skiff::apiserver
