@@ -166,10 +166,11 @@ class WorkQueue::Core : public std::enable_shared_from_this<WorkQueue::Core> {
         for (const auto& waiter : stopped) waiter->notify();
     }
 
-    // A conflict means that the cache was behind: the next attempt sees more.
+    // What has changed or gone meanwhile is no fault: the cache was behind, the next attempt sees
+    // more.
     void report(const ObjectKey& key, const Error& error, Duration again) const {
-        log(error.reason == Reason::Conflict ? LogLevel::Debug : LogLevel::Warn,
-            "reconcile failed",
+        const bool behind = error.reason == Reason::Conflict || error.reason == Reason::NotFound;
+        log(behind ? LogLevel::Debug : LogLevel::Warn, "reconcile failed",
             {{"queue", options_.name},
              {"key", key.text()},
              {"error", error.message},
