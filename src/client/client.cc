@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "net/http.h"
 
 namespace skiff::client {
 namespace {
@@ -76,16 +77,7 @@ std::string path_of(const ResourceName& resource, std::string_view name_space,
 
 void add_parameter(std::string& query, std::string_view name, std::string_view value) {
     if (value.empty()) return;
-    append(query, query.empty() ? "" : "&", name, "=");
-    constexpr std::string_view digits = "0123456789ABCDEF";
-    for (const char c : value) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') ||
-                           std::string_view{"-._~"}.find(c) != std::string_view::npos;
-        const auto byte = static_cast<unsigned char>(c);
-        if (plain) query += c;   // RFC 3986, 2.3
-        else append(query, '%', digits[byte >> 4], digits[byte & 15]);
-    }
+    append(query, query.empty() ? "" : "&", name, "=", net::percent_encoded(value));
 }
 
 Result<ApiResponse> Client::call(ApiRequest request) {
