@@ -1,0 +1,30 @@
+#include "api/printers.h"
+
+#include <array>
+
+namespace skiff::api {
+namespace {
+
+using Printers = std::span<const NamedPrinter> (*)();
+
+constexpr std::array<Printers, 0> families{};
+
+}   // namespace
+
+Printer printer_of(std::string_view name) {
+    for (const Printers family : families)
+        for (const NamedPrinter& printer : family())
+            if (printer.name == name) return printer.print;
+    return nullptr;
+}
+
+codec::Json text_or_none(std::string_view text) {
+    return codec::Json::borrowed(text.empty() ? "<none>" : text);
+}
+
+std::string age_of(std::string_view rfc3339, WallTime now) {
+    const auto instant = parse_rfc3339(rfc3339);
+    return instant ? human_duration(now - *instant) : "<unknown>";
+}
+
+}   // namespace skiff::api
