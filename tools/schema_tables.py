@@ -145,6 +145,8 @@ class GroupVersionFile:
             parts.append(f".doc = {text(message.doc)}")
         parts.append(f".openapi_name = {text(message.openapi)}")
         flat = self.schema.flat(message)
+        if len(flat) > 250:   # the slots are bytes, and the normaliser counts on it
+            self.schema.error(f"{message.short} has too many fields", message.where)
         if flat:
             parts += self.index(message, flat)
         self.use_message(message.name)
