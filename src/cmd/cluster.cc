@@ -1,0 +1,205 @@
+#include "cmd/cluster.h"
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/os.h"
+#include "base/text.h"
+#include "codec/json.h"
+
+namespace skiff::cmd {
+namespace {
+
+constexpr uint16_t default_port = 6443;
+constexpr uint16_t default_agent_port = 10250;
+constexpr int ports_tried_max = 200;
+
+struct Range {
+    uint32_t base = 0;
+    unsigned bits = 0;
+    uint32_t mask() const { return bits == 0 ? 0 : ~uint32_t{0} << (32 - bits); }
+    bool overlaps(const Range& other) const {
+        const auto wide = mask() & other.mask();
+        return (base & wide) == (other.base & wide);
+    }
+};
+
+Result<Range> parse_range(const std::string& text) {
+    const auto bad = [&] { return fail(Reason::Invalid, concat("'", text, "' must be an IPv4 range such as 10.244.0.0/16")); };
+    const auto [address, bits] = cut(text, '/');
+    const auto prefix = bits ? parse_number<unsigned>(*bits) : std::nullopt;
+    in_addr parsed{};
+    if (!prefix || *prefix < 8 || *prefix > 28 || inet_pton(AF_INET, std::string{address}.c_str(), &parsed) != 1) return bad();
+    Range range{.base = ntohl(parsed.s_addr), .bits = *prefix};
+    if ((range.base & ~range.mask()) != 0)
+        return fail(Reason::Invalid, concat("'", text, "' must be the range's first address: no bits behind the prefix"));
+    return range;
+}
+
+std::string address_text(uint32_t address) {
+    in_addr raw{.s_addr = htonl(address)};
+    std::array<char, INET_ADDRSTRLEN> text{};
+    inet_ntop(AF_INET, &raw, text.data(), text.size());
+    return text.data();
+}
+
+// What the kernel routes now, the default route aside (/proc/net/route: little-endian hex).
+std::vector<Range> routed_ranges() {
+    std::vector<Range> ranges;
+    const auto table = read_file("/proc/net/route");
+    if (!table) return ranges;
+    for (const auto line : split(*table, '\n')) {
+        const auto fields = split(line, '\t');
+        if (fields.size() < 8 || trim(fields[1]) == "Destination") continue;
+        const auto destination = static_cast<uint32_t>(std::stoul(std::string{trim(fields[1])}, nullptr, 16));
+        const auto mask = static_cast<uint32_t>(std::stoul(std::string{trim(fields[7])}, nullptr, 16));
+        if (mask == 0) continue;
+        ranges.push_back({.base = ntohl(destination), .bits = static_cast<unsigned>(__builtin_popcount(mask))});
+    }
+    return ranges;
+}
+
+// The first of base, base + step, ... that nothing here routes.
+std::string free_range(const std::string& base, uint32_t step, unsigned count, const std::vector<Range>& taken) {
+    auto range = parse_range(base);
+    ASSERT(range.has_value());
+    for (unsigned i = 0; i < count; ++i, range->base += step) {
+        if (std::ranges::none_of(taken, [&](const Range& other) { return range->overlaps(other); }))
+            return concat(address_text(range->base), "/", range->bits);
+    }
+    return base;
+}
+
+Result<uint16_t> free_port(uint16_t wished, uint16_t fallback) {
+    if (wished) {
+        if (port_is_free(wished)) return wished;
+        return fail(Reason::Conflict, concat("port ", wished, " is in use by another program; stop it, or choose another with --port"));
+    }
+    for (int i = 0; i < ports_tried_max; ++i) {
+        const auto port = static_cast<uint16_t>(fallback + i);
+        if (port_is_free(port)) return port;
+    }
+    return fail(Reason::Conflict, concat("no free port from ", fallback, " on; name one with --port"));
+}
+
+std::string host_name() {
+    std::array<char, HOST_NAME_MAX + 1> name{};
+    if (gethostname(name.data(), name.size() - 1) != 0 || !name[0]) return "localhost";
+    return lower(name.data());
+}
+
+Result<> save(const Cluster& cluster) {
+    codec::Document document{.arena = {}, .root = codec::Json::object()};
+    auto& arena = document.arena;
+    const auto put = [&](std::string_view key, std::string_view value) {
+        document.root.set(arena, key, codec::Json::string(arena, value));
+    };
+    put("id", cluster.id);
+    document.root.set(arena, "port", codec::Json::integer(cluster.port));
+    document.root.set(arena, "agentPort", codec::Json::integer(cluster.agent_port));
+    put("podCidr", cluster.pod_cidr);
+    put("serviceCidr", cluster.service_cidr);
+    put("nodeName", cluster.node_name);
+    put("runtimeEndpoint", cluster.runtime_endpoint);
+    std::string text;
+    codec::write_json_pretty(document.root, text);
+    return write_file_atomic(cluster.path("cluster.json"), text + "\n", 0644);
+}
+
+Result<> same_or(std::string_view what, std::string_view wished, std::string_view has) {
+    if (wished.empty() || wished == has) return {};
+    return fail(Reason::Conflict, concat("this cluster was made with ", what, " ", has, ", which cannot become ", wished,
+                                         "; `skiff reset` removes it, or use another --root"));
+}
+
+}   // namespace
+
+std::string Cluster::containerd_socket() const {
+    return runtime_endpoint.empty() ? path("run/containerd/containerd.sock") : runtime_endpoint;
+}
+
+std::string Cluster::context_name() const { return root == default_root ? "skiff" : concat("skiff-", id); }
+
+std::string absolute_path(const std::string& path) {
+    if (path.starts_with('/')) return path;
+    std::array<char, PATH_MAX> here{};
+    if (!getcwd(here.data(), here.size())) return path;
+    return concat(here.data(), "/", path);
+}
+
+bool port_is_free(uint16_t port) {
+    const Fd socket_fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    const int on = 1;
+    setsockopt(socket_fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = INADDR_ANY;
+    return bind(socket_fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+}
+
+Result<std::string> first_address(const std::string& cidr) {
+    TRY(const auto range, parse_range(cidr));
+    return address_text(range.base + 1);
+}
+
+Result<Cluster> load_cluster(const std::string& root) {
+    Cluster cluster{.root = absolute_path(root)};
+    const auto path = cluster.path("cluster.json");
+    if (!file_exists(path))
+        return fail(Reason::NotFound, concat("there is no cluster at ", cluster.root, "; `skiff up` makes one"));
+    TRY(const auto text, read_file(path));
+    auto document = codec::parse_json(text);
+    if (!document) return std::unexpected{std::move(document).error().in(path)};
+    const auto& json = document->root;
+    const auto number = [&](std::string_view key) {
+        const auto* value = json.find(key);
+        return static_cast<uint16_t>(value && value->is_integer() ? value->as_int() : 0);
+    };
+    cluster.id = json.text_at({"id"});
+    cluster.port = number("port");
+    cluster.agent_port = number("agentPort");
+    cluster.pod_cidr = json.text_at({"podCidr"});
+    cluster.service_cidr = json.text_at({"serviceCidr"});
+    cluster.node_name = json.text_at({"nodeName"});
+    cluster.runtime_endpoint = json.text_at({"runtimeEndpoint"});
+    if (cluster.id.empty() || !cluster.port)
+        return fail(Reason::InternalError, concat(path, " is not complete; `skiff reset` removes the cluster"));
+    return cluster;
+}
+
+Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
+    auto loaded = load_cluster(wishes.root);
+    if (loaded) {
+        TRY_OK(same_or("port", wishes.port ? std::to_string(wishes.port) : "", std::to_string(loaded->port)));
+        TRY_OK(same_or("--pod-cidr", wishes.pod_cidr, loaded->pod_cidr));
+        TRY_OK(same_or("--service-cidr", wishes.service_cidr, loaded->service_cidr));
+        TRY_OK(same_or("--node-name", wishes.node_name, loaded->node_name));
+        TRY_OK(same_or("--container-runtime-endpoint", wishes.runtime_endpoint, loaded->runtime_endpoint));
+        return loaded;
+    }
+    if (loaded.error().reason != Reason::NotFound) return loaded;
+    Cluster cluster{.root = absolute_path(wishes.root), .id = random.name_suffix(6)};
+    TRY(cluster.port, free_port(wishes.port, default_port));
+    TRY(cluster.agent_port, free_port(0, default_agent_port));
+    auto taken = routed_ranges();
+    if (!wishes.pod_cidr.empty()) TRY_OK(parse_range(wishes.pod_cidr));
+    if (!wishes.service_cidr.empty()) TRY_OK(parse_range(wishes.service_cidr));
+    cluster.pod_cidr = wishes.pod_cidr.empty() ? free_range("10.244.0.0/16", 1u << 16, 12, taken) : wishes.pod_cidr;
+    taken.push_back(*parse_range(cluster.pod_cidr));
+    cluster.service_cidr = wishes.service_cidr.empty() ? free_range("10.96.0.0/16", 1u << 16, 64, taken) : wishes.service_cidr;
+    cluster.node_name = wishes.node_name.empty() ? host_name() : wishes.node_name;
+    cluster.runtime_endpoint = wishes.runtime_endpoint;
+    TRY_OK(make_directories(cluster.root, 0755));
+    TRY_OK(save(cluster));
+    return cluster;
+}
+
+}   // namespace skiff::cmd

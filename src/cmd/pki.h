@@ -1,0 +1,24 @@
+// The cluster's keys and certificates, below --root/server/pki, made once and renewed when a third
+// of their life is left (at start; while running by the server's own timer).
+#pragma once
+
+#include <string>
+
+#include "base/time.h"
+#include "cmd/cluster.h"
+#include "net/tls.h"
+
+namespace skiff::cmd {
+
+struct Pki {
+    net::KeyPair ca;
+    net::KeyPair server;          // the API server's, serving
+    net::KeyPair admin;           // CN kubernetes-admin, O system:masters
+    net::KeyPair node_client;     // towards the agents: CN kube-apiserver-kubelet-client
+    std::string service_account_key_pem;
+};
+
+Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& addresses, Clock& clock);
+std::string kubeconfig_text(const Cluster& cluster, const Pki& pki);
+
+}   // namespace skiff::cmd
