@@ -2,6 +2,7 @@
 // kind or family beside this one (pod_rules.cc, node_rules.cc …).
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,13 @@ struct Rules {
     void (*validate)(const codec::Json& object, const codec::Json* old, std::vector<Cause>& causes) = nullptr;
     // For the status subresource only.
     void (*validate_status)(const codec::Json& object, const codec::Json* old, std::vector<Cause>& causes) = nullptr;
+    // For the other subresources that speak the kind itself (pods/ephemeralcontainers, pods/resize,
+    // certificatesigningrequests/approval, namespaces/finalize). Before validation `object` is made
+    // the old one with only what the subresource may change; false: the kind has no such one.
+    bool (*prepare_subresource)(std::string_view subresource, codec::Json& object,
+                                const codec::Json& old, codec::Arena& arena) = nullptr;
+    void (*validate_subresource)(std::string_view subresource, const codec::Json& object,
+                                 const codec::Json& old, std::vector<Cause>& causes) = nullptr;
     // The value of a selectable field that is not its own path (e.g. involvedObject.*); absent: path.
     std::string (*selectable)(const codec::Json& object, std::string_view field) = nullptr;
 };

@@ -1,0 +1,22 @@
+// The rules of the built-in kinds, one set each; rules.cc gives them their names.
+#pragma once
+
+#include "api/rules.h"
+
+namespace skiff::api {
+
+extern const Rules binding_rules;
+extern const Rules configmap_rules;
+extern const Rules csr_rules;
+extern const Rules endpoints_rules;
+extern const Rules event_rules;
+extern const Rules lease_rules;
+extern const Rules namespace_rules;
+extern const Rules node_rules;
+extern const Rules pod_rules;
+extern const Rules secret_rules;
+extern const Rules service_rules;
+extern const Rules serviceaccount_rules;
+extern const Rules subjectaccessreview_rules;
+
+}   // namespace skiff::api
