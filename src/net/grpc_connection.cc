@@ -46,23 +46,6 @@ int status_of_http(int http_status) {
     }
 }
 
-// grpc-message is percent-encoded UTF-8; a bad escape stays as it is.
-std::string decoded_message(std::string_view text) {
-    std::string out;
-    for (size_t i = 0; i < text.size(); ++i) {
-        unsigned char byte = 0;
-        const auto* digits = text.data() + i + 1;
-        if (text[i] == '%' && i + 2 < text.size() &&
-            std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
-            out.push_back(static_cast<char>(byte));
-            i += 2;
-        } else {
-            out.push_back(text[i]);
-        }
-    }
-    return out;
-}
-
 std::string timeout_header(Duration left) {   // at most eight digits and a unit
     const int64_t whole = std::chrono::ceil<std::chrono::milliseconds>(left).count();
     const int64_t ms = std::max<int64_t>(1, whole);
@@ -139,7 +122,7 @@ struct GrpcConnection::Callbacks {
         if (key == ":status") rpc->http_status = parse_number<int>(text).value_or(0);
         if (key == "grpc-status") rpc->status = parse_number<int>(text).value_or(2);
         if (key == "grpc-message")
-            rpc->message = decoded_message(text.substr(0, status_message_bytes_max));
+            rpc->message = percent_decoded(text.substr(0, status_message_bytes_max));
         return 0;
     }
 
