@@ -94,7 +94,7 @@ std::string cni_conflist(const ContainerdPaths& paths, const NetworkOptions& opt
     std::string plugin = options.kind == PodNetwork::Routed
                              ? std::string{R"("type":"ptp")"}
                              : concat(R"("type":"bridge","bridge":)", quoted(bridge_name(options)),
-                                      R"(,"isDefaultGateway":true,"hairpinMode":true)");
+                                      R"(,"isGateway":true,"hairpinMode":true)");
     if (options.mtu != 0) append(plugin, R"(,"mtu":)", options.mtu);
     return concat(R"({"cniVersion":"0.4.0","name":)", quoted(concat("skiff-", options.cluster_id)),
                   R"(,"plugins":[{)", plugin, R"(,"ipMasq":false,"ipam":{"type":"host-local",)",

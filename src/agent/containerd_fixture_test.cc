@@ -77,7 +77,7 @@ void ContainerdFixture::write_config(const std::string& network) {
     const bool bridge = network == "bridge";
     const std::string conflist = concat(
         R"({"cniVersion":"0.4.0","name":"skiff-test","plugins":[{"type":")", network, R"(",)",
-        bridge ? R"("bridge":"skbrtest","isDefaultGateway":true,)" : "",
+        bridge ? R"("bridge":"skbrtest","isGateway":true,)" : "",
         R"("ipMasq":false,"ipam":{"type":"host-local","dataDir":")", folder_,
         R"(/networks","ranges":[[{"subnet":"10.213.77.0/24"}]],)",
         R"("routes":[{"dst":"0.0.0.0/0"}]}}]})");
