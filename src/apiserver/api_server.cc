@@ -14,7 +14,7 @@ ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor
     : store_{store}, clock_{clock}, random_{random}, executor_{executor}, catalog_{api::builtin_kinds(), store},
       registry_{{.store = store_, .catalog = catalog_, .clock = clock_, .random = random_, .executor = executor_}},
       tokens_{std::move(options.service_account_key_pem), options.issuer, clock_}, authorizer_{fixed_authorizer()},
-      node_proxy_{registry_, std::move(options.node_tls)} {
+      node_proxy_{registry_, std::move(options.node_tls), std::move(options.node_addresses)} {
     tokens_.set_exists([this](const TokenSubject& subject) { return token_subject_exists(subject); });
     authenticator_.add(static_tokens(std::move(options.tokens), clock_));
     authenticator_.add([this](std::string_view token) { return tokens_.authenticate(token); });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct ApiServerOptions {
     std::string issuer = "https://kubernetes.default.svc.cluster.local";
     std::vector<StaticToken> tokens;
     std::shared_ptr<net::TlsContext> node_tls;   // towards port 10250; null: no logs, no exec
+    // Nodes that are reached at another address than the one they tell: the one on this machine.
+    std::map<std::string, std::string, std::less<>> node_addresses;
 };
 
 class ApiServer {

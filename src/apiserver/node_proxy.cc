@@ -14,30 +14,6 @@ namespace {
 constexpr auto node_head_timeout = std::chrono::seconds{30};
 constexpr size_t buffered_bytes_max = 256u << 10;   // above it the node is told to wait
 
-struct NodeAddress {
-    std::string host;
-    uint16_t port = 10250;
-};
-
-Result<NodeAddress> address_of(const Registry& registry, std::string_view node) {
-    const auto& nodes = registry.core("nodes");
-    const auto object = registry.find(nodes, {}, node);
-    if (!object) return std::unexpected{not_found(nodes, node)};
-    TRY(const auto document, parse_current(*object));
-    NodeAddress address;
-    const auto* addresses = document.root.at_path({"status", "addresses"});
-    for (const std::string_view type : {"InternalIP", "ExternalIP", "Hostname"}) {
-        if (!addresses || !address.host.empty()) break;
-        for (const auto& entry : addresses->items())
-            if (address.host.empty() && entry.text_at({"type"}) == type) address.host = entry.text_at({"address"});
-    }
-    if (address.host.empty())
-        return fail(Reason::ServiceUnavailable, concat("node ", node, " has told no address yet"));
-    const auto* port = document.root.at_path({"status", "daemonEndpoints", "kubeletEndpoint", "Port"});
-    if (port && port->is_integer()) address.port = static_cast<uint16_t>(port->as_int());
-    return address;
-}
-
 std::vector<std::string_view> container_names(const Json& pod) {
     std::vector<std::string_view> names;
     for (const std::string_view list : {"containers", "initContainers", "ephemeralContainers"})
@@ -139,9 +115,9 @@ class ProxyBody final : public net::BodySource {
     std::function<void()> wake_;
 };
 
-Error node_error(std::string_view host, uint16_t port, const Error& error) {
+Error node_error(const net::Endpoint& node, const Error& error) {
     return {.reason = Reason::InternalError,
-            .message = concat("error dialing the node agent at ", host, ":", port, ": ", error.message)};
+            .message = concat("error dialing the node agent at ", node.host, ":", node.port, ": ", error.message)};
 }
 
 // Two raw streams tied together until either ends; keeps itself alive through its callbacks.
@@ -177,6 +153,29 @@ const std::array<std::string_view, 8> hop_headers{"host", "authorization", "cont
 
 }   // namespace
 
+// Where the node's agent listens. Its certificate must carry the node's name, whichever address
+// leads there.
+Result<net::Endpoint> NodeProxy::endpoint_of(std::string_view node) const {
+    const auto& nodes = registry_.core("nodes");
+    const auto object = registry_.find(nodes, {}, node);
+    if (!object) return std::unexpected{not_found(nodes, node)};
+    TRY(const auto document, parse_current(*object));
+    net::Endpoint endpoint{.host = {}, .port = 10250, .unix_path = {}, .tls = tls_, .prefer_http2 = false,
+                           .server_name = std::string{node}};
+    const auto* addresses = document.root.at_path({"status", "addresses"});
+    for (const std::string_view type : {"InternalIP", "ExternalIP", "Hostname"}) {
+        if (!addresses || !endpoint.host.empty()) break;
+        for (const auto& entry : addresses->items())
+            if (endpoint.host.empty() && entry.text_at({"type"}) == type) endpoint.host = entry.text_at({"address"});
+    }
+    if (const auto found = addresses_.find(node); found != addresses_.end()) endpoint.host = found->second;
+    if (endpoint.host.empty())
+        return fail(Reason::ServiceUnavailable, concat("node ", node, " has told no address yet"));
+    const auto* port = document.root.at_path({"status", "daemonEndpoints", "kubeletEndpoint", "Port"});
+    if (port && port->is_integer()) endpoint.port = static_cast<uint16_t>(port->as_int());
+    return endpoint;
+}
+
 bool NodeProxy::serve(const CallPtr& call) {
     const auto& info = call->info;
     if (!info.group.empty()) return false;
@@ -211,38 +210,38 @@ Result<> NodeProxy::to_pod(const CallPtr& call) {
         }
         return fail(Reason::BadRequest, concat("pod ", info.name, " does not have a host assigned"));
     }
-    TRY(const auto address, address_of(registry_, node));
+    TRY(auto node_endpoint, endpoint_of(node));
     if (info.subresource == "log") {
         auto target = concat("/containerLogs/", info.name_space, "/", info.name, "/", container);
         if (const auto query = log_query(*call); !query.empty()) append(target, "?", query);
-        stream(call, address.host, address.port, std::move(target));
+        stream(call, std::move(node_endpoint), std::move(target));
         return {};
     }
     const auto verb = info.subresource == "portforward" ? std::string_view{"portForward"} : std::string_view{info.subresource};
     auto target = concat("/", verb, "/", info.name_space, "/", info.name);
     if (!container.empty()) append(target, "/", container);
     if (const auto query = exec_query(*call); !query.empty()) append(target, "?", query);
-    upgrade(call, address.host, address.port, std::move(target));
+    upgrade(call, std::move(node_endpoint), std::move(target));
     return {};
 }
 
 Result<> NodeProxy::to_node(const CallPtr& call) {
     if (call->request.headers.has_token("connection", "upgrade"))
         return fail(Reason::Forbidden, "nodes/proxy does not pass on connection upgrades");
-    TRY(const auto address, address_of(registry_, call->info.name));
+    TRY(auto node_endpoint, endpoint_of(call->info.name));
     auto target = call->info.rest.empty() ? std::string{"/"} : call->info.rest;
     if (!call->request.query.empty()) append(target, "?", call->request.query);
-    stream(call, address.host, address.port, std::move(target));
+    stream(call, std::move(node_endpoint), std::move(target));
     return {};
 }
 
-void NodeProxy::stream(const CallPtr& call, std::string host, uint16_t port, std::string target) {
+void NodeProxy::stream(const CallPtr& call, net::Endpoint node, std::string target) {
     auto* responder = call->responder();
     if (!responder) return call->fail({.reason = Reason::BadRequest, .message = "streams need a connection"});
     auto& loop = responder->loop();
-    loop.post([this, call, host = std::move(host), port, target = std::move(target), &loop] {
+    loop.post([call, node = std::move(node), target = std::move(target), &loop] {
         auto body = std::make_shared<ProxyBody>();
-        body->client = net::make_http_client(loop, {.host = host, .port = port, .unix_path = {}, .tls = tls_, .prefer_http2 = false});
+        body->client = net::make_http_client(loop, node);
         net::ClientRequest request{.method = call->request.method, .target = target, .timeout = node_head_timeout};
         request.body = call->request.body;
         const std::weak_ptr weak{body};
@@ -255,9 +254,9 @@ void NodeProxy::stream(const CallPtr& call, std::string host, uint16_t port, std
             call->answer(std::move(response));
         };
         sink.data = [weak](std::string_view bytes) { if (auto held = weak.lock()) held->data(bytes); };
-        sink.end = [call, weak, host, port](Result<> how) {
+        sink.end = [call, weak, node](Result<> how) {
             if (!call->answered()) call->fail(how ? Error{.reason = Reason::InternalError, .message = "the node said nothing"}
-                                                  : node_error(host, port, how.error()));
+                                                  : node_error(node, how.error()));
             else if (auto held = weak.lock()) held->end(!how);
         };
         // The exchange's callbacks hold the body only weakly; until the answer the call's keeper does.
@@ -271,23 +270,23 @@ void NodeProxy::stream(const CallPtr& call, std::string host, uint16_t port, std
     });
 }
 
-void NodeProxy::upgrade(const CallPtr& call, std::string host, uint16_t port, std::string target) {
+void NodeProxy::upgrade(const CallPtr& call, net::Endpoint node, std::string target) {
     auto* responder = call->responder();
     if (!responder) return call->fail({.reason = Reason::BadRequest, .message = "an upgrade needs a connection"});
     if (!call->request.headers.has_token("connection", "upgrade"))
         return call->fail({.reason = Reason::BadRequest, .message = "Upgrade request required"});
     auto& loop = responder->loop();
-    loop.post([this, call, host = std::move(host), port, target = std::move(target), &loop] {
+    loop.post([call, node = std::move(node), target = std::move(target), &loop] {
         auto client = std::shared_ptr<net::HttpClient>{
-            net::make_http_client(loop, {.host = host, .port = port, .unix_path = {}, .tls = tls_, .prefer_http2 = false})};
+            net::make_http_client(loop, node)};
         net::ClientRequest request{.method = call->request.method, .target = target, .timeout = node_head_timeout};
         for (const auto& [name, value] : call->request.headers)
             if (std::ranges::find(hop_headers, name) == hop_headers.end() && !name.starts_with("impersonate-"))
                 request.headers.add(name, value);
         auto* raw = client.get();
-        raw->upgrade(std::move(request), [call, client, host, port, &loop](Result<net::HttpClient::Upgraded> done) {
+        raw->upgrade(std::move(request), [call, client, node, &loop](Result<net::HttpClient::Upgraded> done) {
             loop.post([client] {});   // destroyed after this callback has returned
-            if (!done) return call->fail(node_error(host, port, done.error()));
+            if (!done) return call->fail(node_error(node, done.error()));
             if (!done->stream) {
                 net::Response response{.status = done->status};
                 if (const auto type = done->headers.find("content-type")) response.headers.add("content-type", *type);

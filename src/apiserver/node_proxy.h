@@ -2,28 +2,33 @@
 // to the agent's port 10250 over TLS with the API server's own client certificate.
 #pragma once
 
+#include <map>
 #include <memory>
 
 #include "apiserver/registry.h"
+#include "net/http_client.h"
 #include "net/tls.h"
 
 namespace skiff::apiserver {
 
 class NodeProxy {
   public:
-    NodeProxy(Registry& registry, std::shared_ptr<net::TlsContext> client_tls)
-        : registry_{registry}, tls_{std::move(client_tls)} {}
+    using Addresses = std::map<std::string, std::string, std::less<>>;   // of nodes, instead of their own
+    NodeProxy(Registry& registry, std::shared_ptr<net::TlsContext> client_tls, Addresses addresses)
+        : registry_{registry}, tls_{std::move(client_tls)}, addresses_{std::move(addresses)} {}
     // True when the call was one of these; it is answered then or later.
     bool serve(const CallPtr& call);
 
   private:
-    void stream(const CallPtr& call, std::string host, uint16_t port, std::string target);
-    void upgrade(const CallPtr& call, std::string host, uint16_t port, std::string target);
+    void stream(const CallPtr& call, net::Endpoint node, std::string target);
+    void upgrade(const CallPtr& call, net::Endpoint node, std::string target);
+    Result<net::Endpoint> endpoint_of(std::string_view node) const;
     Result<> to_pod(const CallPtr& call);
     Result<> to_node(const CallPtr& call);
 
     Registry& registry_;
     std::shared_ptr<net::TlsContext> tls_;
+    Addresses addresses_;
 };
 
 }   // namespace skiff::apiserver

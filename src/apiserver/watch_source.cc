@@ -43,6 +43,8 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
         if (call_->options.allow_watch_bookmarks) set_bookmark_timer();
     }
 
+    bool may_end_early() const override { return true; }
+
     void on_wake(std::function<void()> wake) override {
         alarm_->wake.use([&](auto& held) { held = std::move(wake); });
     }

@@ -1,0 +1,131 @@
+#include "cmd/server.h"
+
+#include <cstdio>
+
+#include <sys/socket.h>
+
+#include "apiserver/api_server.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cmd/addresses.h"
+#include "cmd/bootstrap_token.h"
+#include "cmd/flags.h"
+#include "cmd/pki.h"
+#include "cmd/signals.h"
+#include "controllers/controllers.h"
+#include "net/server.h"
+#include "scheduler/scheduler.h"
+#include "store/engine.h"
+
+namespace skiff::cmd {
+namespace {
+
+constexpr auto drain_time = std::chrono::seconds{5};
+
+const std::vector<FlagSpec> server_flags{
+    {"root", "DIR", "all state of the cluster (default /var/lib/skiff)"},
+    {"port", "PORT", "where the API is served (default: as the cluster was made, 6443)"},
+    {"bind-address", "ADDRESS", "which address it listens on (default 0.0.0.0)"},
+    {"listen-fd", "N", "an inherited listening socket instead"},
+};
+
+Result<std::unique_ptr<store::Store>> open_database(const Cluster& cluster, Executor& executor) {
+    TRY_OK(make_directories(cluster.path("server"), 0700));
+    TRY(auto engine, store::open_sqlite({.path = cluster.database(), .vfs = {}}));
+    store::StoreOptions options;
+    options.describe = &apiserver::ApiServer::describe;
+    options.fatal = [](const Error& error) {
+        log_error("the store's state on disk is not known any more; ending", {{"error", error.message}});
+        std::_Exit(70);
+    };
+    return store::open_store(std::move(engine), executor, std::move(options));
+}
+
+Result<Fd> listener_of(const Flags& flags, const Cluster& cluster) {
+    const auto inherited = flags.text("listen-fd");
+    if (inherited.empty()) {
+        TRY(const auto port, flags.port("port", cluster.port));
+        return net::listen_tcp(flags.text("bind-address", "0.0.0.0"), port);
+    }
+    const auto number = parse_number<int>(inherited);
+    if (!number) return fail(Reason::Invalid, "--listen-fd must be a number");
+    return Fd{*number};
+}
+
+apiserver::User component(std::string_view name) {
+    apiserver::User user{.name = std::string{name}, .uid = {}, .groups = {}, .extra = {}};
+    if (name.starts_with("system:serviceaccount:"))
+        user.groups = {"system:serviceaccounts", "system:serviceaccounts:kube-system"};
+    return user;
+}
+
+controllers::ControllersOptions controllers_options(apiserver::ApiServer& api, const Pki& pki, Clock& clock) {
+    controllers::ControllersOptions options;
+    options.transport_as = [&api](std::string_view user) { return api.transport_as(component(user)); };
+    options.root_ca_pem = pki.ca.certificate_pem;
+    options.sign = [&pki, &clock](const std::string& csr, const controllers::CertificateUse& use) {
+        const auto now = clock.now();
+        return net::sign_csr(pki.ca, csr, {.server_auth = use.server_auth, .client_auth = use.client_auth,
+                                           .not_before = now - std::chrono::minutes{5}, .not_after = now + use.life});
+    };
+    options.inspect = [](const std::string& csr) -> Result<controllers::ControllersOptions::CsrFacts> {
+        TRY(auto parsed, net::parse_csr(csr));
+        return controllers::ControllersOptions::CsrFacts{
+            .common_name = std::move(parsed.subject.common_name), .organizations = std::move(parsed.subject.organizations),
+            .dns_names = std::move(parsed.subject.dns_names), .addresses = std::move(parsed.subject.addresses)};
+    };
+    return options;
+}
+
+Result<> serve(const Flags& flags) {
+    TRY(const auto cluster, load_cluster(flags.text("root", default_root)));
+    auto& clock = os_clock();
+    auto& random = os_random();
+    TRY(const auto pki, ensure_pki(cluster, machine_addresses(), clock));
+    const auto executor = make_thread_pool(clock, {.threads_max = 16, .name = "server"});
+    TRY(const auto store, open_database(cluster, *executor));
+    TRY(auto node_tls, net::make_client_tls(pki.ca.certificate_pem, pki.node_client.certificate_pem, pki.node_client.key_pem));
+    apiserver::ApiServerOptions options{.service_account_key_pem = pki.service_account_key_pem, .tokens = {}, .node_tls = node_tls};
+    if (auto token = load_bootstrap_token(cluster)) options.tokens.push_back(std::move(*token));
+    options.node_addresses[cluster.node_name] = "127.0.0.1";
+    apiserver::ApiServer api{*store, clock, random, *executor, std::move(options)};
+
+    net::LoopThread first{clock, "api-loop-0"};
+    net::LoopThread second{clock, "api-loop-1"};
+    TRY(auto tls, net::make_server_tls(pki.server.certificate_pem, pki.server.key_pem, pki.ca.certificate_pem));
+    TRY(auto listener, listener_of(flags, cluster));
+    TRY(auto server, net::make_server({&first.loop(), &second.loop()}, std::move(listener), tls, api.handler(), {}));
+    api.set_ready(true);
+    log_info("the API is served", {{"port", server->port()}, {"revision", store->revision().value}});
+
+    auto controllers = controllers::make_controllers(*executor, random, controllers_options(api, pki, clock));
+    const auto scheduler_transport = api.transport_as(component("system:kube-scheduler"));
+    auto scheduler = scheduler::make_scheduler(*executor, random, *scheduler_transport);
+    controllers->start();
+    scheduler->start();
+
+    const int signal = wait_for_end_signal();
+    log_info("ending", {{"signal", signal}});
+    api.set_ready(false);
+    scheduler.reset();
+    controllers.reset();
+    const auto drained = executor->make_waiter();
+    server->drain(drain_time, [drained] { drained->notify(); });
+    drained->wait_until(clock.monotonic() + drain_time + std::chrono::seconds{1});
+    server.reset();
+    return {};
+}
+
+}   // namespace
+
+int run_server(const std::vector<std::string>& arguments) {
+    block_end_signals();
+    const auto flags = Flags::parse(arguments, server_flags);
+    const auto done = flags ? serve(*flags) : std::unexpected{flags.error()};
+    if (done) return 0;
+    log_error("the server cannot go on", {{"error", done.error().message}});
+    std::fprintf(stderr, "skiff server: %s\n", done.error().message.c_str());
+    return 1;
+}
+
+}   // namespace skiff::cmd
