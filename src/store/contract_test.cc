@@ -113,8 +113,9 @@ TEST_P(StoreContract, an_object_is_stored_and_read_with_its_revision) {
     const auto object = store_->view(pods_).get("default/web");
     ASSERT_TRUE(object);
     EXPECT_EQ(object, made->objects[0]);
-    EXPECT_EQ(object->text.view(), concat(R"({"metadata":{"resourceVersion":")", made->revision.value,
-                                          R"(","name":"default/web"},"data":"one"})"));
+    EXPECT_EQ(object->text.view(),
+              concat(R"({"metadata":{"resourceVersion":")", made->revision.value,
+                     R"(","name":"default/web"},"data":"one"})"));
     EXPECT_EQ(object->created, made->revision);
     const auto second = must(update(pod("default/web"), made->revision, "two"));
     EXPECT_GT(second, made->revision);
@@ -220,7 +221,8 @@ TEST_P(StoreContract, Ordered_events_come_in_the_order_of_revisions) {
     for (int i = 0; i < 20; ++i) must(put(pod(concat("p", i % 3)), concat(i)));
     const auto events = drain(*seen);
     ASSERT_EQ(events.size(), 20u);
-    for (size_t i = 1; i < events.size(); ++i) EXPECT_LT(events[i - 1]->revision, events[i]->revision);
+    for (size_t i = 1; i < events.size(); ++i)
+        EXPECT_LT(events[i - 1]->revision, events[i]->revision);
 }
 
 TEST_P(StoreContract, Unique_no_event_comes_twice) {
@@ -456,7 +458,8 @@ TEST_P(StoreContract, a_view_of_the_past_is_what_it_was) {
     for (int i = 0; i < 60; ++i) {
         const auto name = concat("p", i % 7);
         const bool there = store_->view(pods_).get(name) != nullptr;
-        const auto revision = i % 5 == 4 && there ? must(removal(pod(name))) : must(put(pod(name), concat(i)));
+        const auto revision =
+            i % 5 == 4 && there ? must(removal(pod(name))) : must(put(pod(name), concat(i)));
         past.emplace_back(revision, list(store_->view(pods_)));
     }
     for (const bool again : {false, true}) {

@@ -57,7 +57,12 @@ class Engine {
 struct SqliteOptions {
     std::string path;
     std::string vfs;                        // empty: the operating system's
-    size_t reserve_bytes = 4u << 20;        // freed when the disk is full, so deletes still work
+    // Freed when the disk is full, so that deletes still work. It must hold what may be in the
+    // WAL (checkpoint_pages four times, and one batch: 8 MiB) and some MiB of deletions.
+    size_t reserve_bytes = 12u << 20;
+    // Pages (of 8 KiB) of WAL that are copied into the file when nothing waits; four times as
+    // many: also when commits wait.
+    int checkpoint_pages = 128;
 };
 Result<std::unique_ptr<Engine>> open_sqlite(const SqliteOptions& options);
 
@@ -71,7 +76,8 @@ struct StoreOptions {
     size_t window_revisions_max = limits::watch_window_revisions_max;
     // Attributes for an object's text (without resourceVersion), at load and when a Write brings
     // none. Called on the thread that loads or commits.
-    std::function<std::shared_ptr<const Attributes>(std::string_view key, std::string_view text)> describe;
+    std::function<std::shared_ptr<const Attributes>(std::string_view key, std::string_view text)>
+        describe;
     // Called when an fsync or append fails with unknown outcome: production ends the process.
     std::function<void(const Error&)> fatal;
 };

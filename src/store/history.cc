@@ -36,8 +36,9 @@ void EventQueue::prepend(std::vector<EventPtr> events) {
 void EventQueue::drop_first() {
     events_[first_++].reset();
     if (first_ < dropped_before_packing_min || first_ < events_.size() / 2) return;
-    std::vector<EventPtr> kept{std::make_move_iterator(events_.begin() + static_cast<ptrdiff_t>(first_)),
-                               std::make_move_iterator(events_.end())};
+    std::vector<EventPtr> kept{
+        std::make_move_iterator(events_.begin() + static_cast<ptrdiff_t>(first_)),
+        std::make_move_iterator(events_.end())};
     events_ = std::move(kept);
     first_ = 0;
 }

@@ -21,8 +21,8 @@ Image::Image(Duration window, size_t window_revisions_max)
 
 ResourceId Image::resource(std::string_view prefix) {
     return resources_.use([&](Resources& all) {
-        const auto [found, added] =
-            all.ids.try_emplace(std::string{prefix}, ResourceId{static_cast<uint16_t>(all.prefixes.size())});
+        const auto [found, added] = all.ids.try_emplace(
+            std::string{prefix}, ResourceId{static_cast<uint16_t>(all.prefixes.size())});
         if (added) {
             ASSERT(all.prefixes.size() < UINT16_MAX);
             all.prefixes.emplace_back(prefix);
@@ -109,13 +109,15 @@ void Image::apply(std::vector<Change> changes, MonoTime at) {
 void Image::publish(Revision revision) {
     std::vector<std::pair<ResourceId, std::shared_ptr<const Tree>>> trees;
     for (const auto resource : changed_)
-        trees.emplace_back(resource, std::make_shared<const Tree>(working_[index_of(resource)].tree));
+        trees.emplace_back(resource,
+                           std::make_shared<const Tree>(working_[index_of(resource)].tree));
     std::vector<std::shared_ptr<Notifier>> told;
     publishing_.use([&](int&) {
         published_.use([&](Published& now) {
             now.revision = std::max(now.revision, revision);
             for (auto& [resource, tree] : trees) {
-                if (now.trees.size() <= index_of(resource)) now.trees.resize(index_of(resource) + 1);
+                if (now.trees.size() <= index_of(resource))
+                    now.trees.resize(index_of(resource) + 1);
                 std::swap(now.trees[index_of(resource)], tree);   // the old one is freed unlocked
             }
         });
@@ -126,7 +128,8 @@ void Image::publish(Revision revision) {
             std::ranges::move(notifiers, std::back_inserter(told));
         }
         changed_.clear();
-        if (revision.value > *complete_) complete_->store(revision.value, std::memory_order_release);
+        if (revision.value > *complete_)
+            complete_->store(revision.value, std::memory_order_release);
     });
     for (const auto& notifier : told) notifier->run();
 }

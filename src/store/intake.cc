@@ -8,7 +8,7 @@ namespace skiff::store {
 namespace {
 
 constexpr size_t batch_rows_max = 1024;
-constexpr size_t batch_bytes_max = 8u << 20;
+constexpr size_t batch_bytes_max = 2u << 20;   // and one commit more (limits::object_bytes_max)
 constexpr auto full_disk_retry_min = std::chrono::seconds{1};
 
 }   // namespace
@@ -24,7 +24,8 @@ bool Commit::only_deletes() const {
 }
 
 size_t Intake::KeyHash::operator()(const Key& key) const {
-    return std::hash<std::string>{}(key.name) ^ (static_cast<size_t>(key.resource) * 0x9e3779b97f4a7c15);
+    return std::hash<std::string>{}(key.name) ^
+           (static_cast<size_t>(key.resource) * 0x9e3779b97f4a7c15);
 }
 
 Intake::Intake(Revision last, Published published, std::function<std::string(const Key&)> spell)
@@ -77,7 +78,8 @@ std::optional<Answer> Intake::admit(Commit commit, MonoTime now) {
         commit.refused = violated(precondition, seen);
         if (!commit.refused) continue;
         if (!saw_pending)
-            return Answer{std::move(commit.completion), std::unexpected{*std::move(commit.refused)}};
+            return Answer{std::move(commit.completion),
+                          std::unexpected{*std::move(commit.refused)}};
         queue_.push_back(std::move(commit));
         return std::nullopt;
     }

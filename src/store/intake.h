@@ -50,7 +50,8 @@ class Intake {
     void settle(const std::vector<Commit>& batch);
     // The batch was not written because the disk is full: its deletes are tried again by
     // themselves, everything that was queued is judged anew.
-    std::vector<Answer> refuse_for_space(std::vector<Commit> batch, const Error& error, MonoTime now);
+    std::vector<Answer> refuse_for_space(std::vector<Commit> batch, const Error& error,
+                                         MonoTime now);
     void space_is_back() { read_only_ = false; }
     bool read_only() const { return read_only_; }
     // Nothing is admitted any more; what is queued fails.

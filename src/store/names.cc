@@ -51,7 +51,8 @@ size_t Names::lower_bound(std::string_view name) const {
 }
 
 size_t Names::upper_bound(std::string_view name) const {
-    return search(name, [](std::string_view left, std::string_view right) { return left <= right; });
+    return search(name,
+                  [](std::string_view left, std::string_view right) { return left <= right; });
 }
 
 bool Names::is(size_t index, std::string_view name) const {

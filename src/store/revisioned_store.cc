@@ -169,7 +169,8 @@ void Core::commit(Transaction transaction, Completion completion) {
         return completion(std::unexpected{std::move(problem).error()});
     Commit commit{.transaction = std::move(transaction), .completion = std::move(completion)};
     const MonoTime now = executor_.clock().monotonic();
-    auto answer = front_.use([&](Front& front) { return front.intake->admit(std::move(commit), now); });
+    auto answer =
+        front_.use([&](Front& front) { return front.intake->admit(std::move(commit), now); });
     if (answer) return answer->give();
     start_committer();
 }
@@ -267,7 +268,8 @@ Result<> Core::append(const std::vector<LogRow>& rows, bool durable) {
 
 void Core::publish(std::vector<Commit> batch, std::vector<Change> changes) {
     const MonoTime now = executor_.clock().monotonic();
-    const bool put = std::ranges::any_of(changes, [](const Change& change) { return !!change.object; });
+    const bool put =
+        std::ranges::any_of(changes, [](const Change& change) { return !!change.object; });
     std::vector<ObjectPtr> stored;
     stored.reserve(changes.size());
     for (const auto& change : changes) stored.push_back(change.object);
@@ -428,7 +430,9 @@ class RevisionedStore final : public Store {
                                          std::function<void()> notify) override {
         return core_->image().history(resource)->watch(std::move(prefix), after, std::move(notify));
     }
-    ResourceId resource(std::string_view prefix) override { return core_->image().resource(prefix); }
+    ResourceId resource(std::string_view prefix) override {
+        return core_->image().resource(prefix);
+    }
     Statistics statistics() const override { return core_->statistics(); }
     Result<> snapshot_to(const std::string& path) override { return core_->snapshot_to(path); }
 

@@ -34,8 +34,7 @@ constexpr int format_minor = 0;
 constexpr int application_id = 0x536b6666;      // "Skff"; `file` shows it
 constexpr int page_bytes = 8192;                // holds a usual object whole (libraries.md, 3)
 constexpr int cache_kib = 1024;
-constexpr int checkpoint_pages_idle = 128;      // copied to the file when nothing waits
-constexpr int checkpoint_pages_max = 2048;      // copied even then: 16 MiB of WAL
+constexpr int checkpoint_patience = 4;          // times the pages while commits wait: 4 MiB
 constexpr int snapshot_pages_at_once = 64;
 
 struct Close {
@@ -86,7 +85,7 @@ class SqliteEngine final : public Engine {
     Result<> attempt(Sync sync, Body& body);
     Result<> insert(const LogRow& row);
     Result<> checkpoint();
-    void free_reserve();
+    bool free_reserve();
     void fill_reserve();
     Result<> write_reserve(sqlite3_vfs& vfs, const std::string& path);
     Error error_of(int code, std::string_view doing) const;
@@ -190,14 +189,18 @@ Result<> SqliteEngine::configure() {
 }
 
 Result<> SqliteEngine::check_format() {
-    TRY(auto tables, statement("SELECT count(*) FROM sqlite_schema"));
+    TRY(auto tables, statement("SELECT count(*), sum(name='meta') FROM sqlite_schema"));
     if (const int code = sqlite3_step(tables.get()); code != SQLITE_ROW)
         return std::unexpected{error_of(code, "read the schema")};
     const bool empty = sqlite3_column_int64(tables.get(), 0) == 0;
+    const bool ours = sqlite3_column_int64(tables.get(), 1) == 1;
     tables.reset();
     if (empty) return create();
-    TRY(meta_get_, statement("SELECT value FROM meta WHERE name=?1"));
-    TRY(const auto major, meta("format_major"));
+    int64_t major = 0;
+    if (ours) {
+        TRY(meta_get_, statement("SELECT value FROM meta WHERE name=?1"));
+        TRY(major, meta("format_major"));
+    }
     if (major == 0)
         return fail(Reason::InternalError,
                     concat("'", options_.path, "' is not a Skiff store: it has no format number"));
@@ -267,7 +270,8 @@ Result<> SqliteEngine::attempt(Sync sync, Body& body) {
     if (!done && sqlite3_get_autocommit(database_.get()) == 0) {
         if (auto undone = step(rollback_.get()); !undone) {
             // Not even that: what is on disk is not known.
-            return fail(Reason::InternalError, done.error().message + "; " + undone.error().message);
+            return fail(Reason::InternalError,
+                        done.error().message + "; " + undone.error().message);
         }
     }
     return done;
@@ -279,7 +283,10 @@ Result<> SqliteEngine::transaction(Sync sync, bool may_use_reserve, Body body) {
     return turn_.use([&](int&) -> Result<> {
         auto done = attempt(sync, body);
         if (!done && done.error().reason == Reason::ServiceUnavailable && may_use_reserve) {
-            free_reserve();
+            if (!free_reserve()) return done;
+            // The WAL's pages move into the file and the WAL starts anew in the space it has: the
+            // reserve is larger than what can be in the WAL (see SqliteOptions).
+            TRY_OK(checkpoint());
             done = attempt(sync, body);
         }
         return done;
@@ -290,7 +297,8 @@ Result<> SqliteEngine::insert(const LogRow& row) {
     sqlite3_stmt* statement = insert_.get();
     sqlite3_bind_int64(statement, 1, row.id());
     sqlite3_bind_int64(statement, 2, row.rows_after);
-    sqlite3_bind_text(statement, 3, row.key.data(), static_cast<int>(row.key.size()), SQLITE_STATIC);
+    sqlite3_bind_text(statement, 3, row.key.data(), static_cast<int>(row.key.size()),
+                      SQLITE_STATIC);
     sqlite3_bind_int64(statement, 4, row.prefix_size);
     if (row.text) {
         sqlite3_bind_blob(statement, 5, row.text->data(), static_cast<int>(row.text->size()),
@@ -335,7 +343,8 @@ Result<> SqliteEngine::load(const std::function<void(LogRow&&)>& row) {
                             " schema_revision, created, time_ms FROM log ORDER BY id"));
     const auto text_of = [&](int column) {
         const auto* data = static_cast<const char*>(sqlite3_column_blob(all.get(), column));
-        return std::string{data ? data : "", static_cast<size_t>(sqlite3_column_bytes(all.get(), column))};
+        return std::string{data ? data : "",
+                           static_cast<size_t>(sqlite3_column_bytes(all.get(), column))};
     };
     int code = SQLITE_ROW;
     while ((code = sqlite3_step(all.get())) == SQLITE_ROW) {
@@ -373,7 +382,8 @@ Result<> SqliteEngine::checkpoint() {
 Result<> SqliteEngine::tidy(Load load) {
     return turn_.use([&](int&) -> Result<> {
         const bool idle = load == Load::Idle;
-        if (wal_pages_ >= (idle ? checkpoint_pages_idle : checkpoint_pages_max)) TRY_OK(checkpoint());
+        if (wal_pages_ >= options_.checkpoint_pages * (idle ? 1 : checkpoint_patience))
+            TRY_OK(checkpoint());
         if (idle && reserve_wanted_) fill_reserve();
         return {};
     });
@@ -413,13 +423,14 @@ void SqliteEngine::fill_reserve() {
     log_warn("no space for the store's reserve", {{"path", path}});
 }
 
-void SqliteEngine::free_reserve() {
-    if (!reserve_held_) return;
+bool SqliteEngine::free_reserve() {
+    if (!reserve_held_) return false;
     reserve_held_ = false;
     sqlite3_vfs* vfs = sqlite3_vfs_find(options_.vfs.empty() ? nullptr : options_.vfs.c_str());
     const auto path = options_.path + ".reserve";
     vfs->xDelete(vfs, path.c_str(), 0);
     log_warn("the disk is full: the store uses its reserve for deletions", {{"path", path}});
+    return true;
 }
 
 Result<> SqliteEngine::snapshot_to(const std::string& path) {

@@ -125,8 +125,9 @@ class View {
     size_t size() const;
     // Calls visit for names in order that start with `prefix` and are > `after` (absent: from the
     // prefix's first). Stops when visit returns false.
-    void scan(std::string_view prefix, const std::optional<std::string>& after,
-              const std::function<bool(std::string_view name, const ObjectPtr& object)>& visit) const;
+    void scan(
+        std::string_view prefix, const std::optional<std::string>& after,
+        const std::function<bool(std::string_view name, const ObjectPtr& object)>& visit) const;
     size_t count(std::string_view prefix) const;   // O(log n)
     // How many scan(prefix, after) would visit: a chunked LIST's remainingItemCount. O(log n).
     size_t remaining(std::string_view prefix, const std::optional<std::string>& after) const;
@@ -181,7 +182,8 @@ class Store {
     virtual Result<std::unique_ptr<Watch>> watch(ResourceId resource, std::string prefix,
                                                  Revision after, std::function<void()> notify) = 0;
 
-    // Names a resource by its prefix; the same prefix gives the same id. Before load or later (CRDs).
+    // Names a resource by its prefix; the same prefix gives the same id. Before load or later
+    // (CRDs).
     virtual ResourceId resource(std::string_view prefix) = 0;
     virtual Statistics statistics() const = 0;
     virtual Result<> snapshot_to(const std::string& path) = 0;   // a consistent copy of the data

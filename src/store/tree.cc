@@ -25,7 +25,10 @@ struct Tree::Node {
 
     Node() = default;
     Node(const Node& other)
-        : below{other.below}, names{other.names}, objects{other.objects}, children{other.children} {}
+        : below{other.below},
+          names{other.names},
+          objects{other.objects},
+          children{other.children} {}
 
     bool leaf() const { return children.empty(); }
     size_t entries() const { return leaf() ? objects.size() : children.size(); }

@@ -157,10 +157,12 @@ TEST(StoreObject, the_revision_is_spliced_in_and_out) {
     };
     for (const auto& row : rows) {
         SCOPED_TRACE(row.why);
-        const auto made = make_object({.text = row.text, .splice_at = row.splice_at, .modified = {7}});
+        const auto made =
+            make_object({.text = row.text, .splice_at = row.splice_at, .modified = {7}});
         EXPECT_EQ(made->text.view(), row.at_7);
         EXPECT_EQ(made->without_revision(), row.text);
-        const auto later = make_object({.text = row.text, .splice_at = row.splice_at, .modified = {1234}});
+        const auto later =
+            make_object({.text = row.text, .splice_at = row.splice_at, .modified = {1234}});
         EXPECT_EQ(made->with_revision({1234}).view(), later->text.view());
         EXPECT_EQ(deleted_object(*made, {1234})->without_revision(), row.text);
     }
