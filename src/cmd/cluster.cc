@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/containerd_config.h"
 #include "base/os.h"
 #include "base/text.h"
 #include "codec/json.h"
@@ -122,7 +123,7 @@ Result<> same_or(std::string_view what, std::string_view wished, std::string_vie
 }   // namespace
 
 std::string Cluster::containerd_socket() const {
-    return runtime_endpoint.empty() ? path("run/containerd/containerd.sock") : runtime_endpoint;
+    return runtime_endpoint.empty() ? agent::containerd_paths(root).socket : runtime_endpoint;
 }
 
 std::string Cluster::context_name() const { return root == default_root ? "skiff" : concat("skiff-", id); }

@@ -79,6 +79,7 @@ namespace {
 
 [[noreturn]] void run_child(const SpawnOptions& options, char** arguments, char** environment) {
     ::setsid();
+    if (!options.pid_file.empty()) static_cast<void>(write_pid_file(options.pid_file, ::getpid()));
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);

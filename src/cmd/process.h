@@ -33,6 +33,7 @@ struct SpawnOptions {
     std::vector<std::string> environment;   // added to ours
     std::string log_path;                   // standard output and error are appended here
     std::vector<int> descriptors;           // become 3, 4, … in the child
+    std::string pid_file;                   // written by the child itself before it becomes the program
 };
 // In a session of its own, so that nothing of ours that ends takes it along.
 Result<pid_t> spawn(const SpawnOptions& options);

@@ -1,0 +1,29 @@
+// A cluster's API as the command line asks it: a few blocking calls with the admin's certificate.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cmd/cluster.h"
+#include "cmd/pki.h"
+#include "net/http_client.h"
+
+namespace skiff::cmd {
+
+class ApiProbe {
+  public:
+    static Result<std::unique_ptr<ApiProbe>> make(const Cluster& cluster, const Pki& pki);
+    ~ApiProbe();
+    Result<net::WholeResponse> get(const std::string& target, Duration timeout = std::chrono::seconds{5});
+    bool ready();                                     // /readyz
+    Result<bool> node_ready(const std::string& name);   // NotFound while it has not registered
+    // Calls check every few milliseconds until it is true or the time is over.
+    static bool wait_until(const std::function<bool()>& check, Duration timeout);
+
+  private:
+    struct Parts;
+    explicit ApiProbe(std::unique_ptr<Parts> parts);
+    std::unique_ptr<Parts> parts_;
+};
+
+}   // namespace skiff::cmd

@@ -1,0 +1,56 @@
+#include "cmd/node_files.h"
+
+#include <sys/prctl.h>
+
+#include <linux/capability.h>
+
+#include "base/os.h"
+#include "base/text.h"
+
+namespace skiff::cmd {
+namespace {
+
+// The first cluster on the machine notes what a switch was, so that the last one can put it back.
+Result<> set_switch(const Cluster& cluster, const std::string& path, std::string_view value) {
+    TRY(const auto now, read_file(path));
+    if (trim(now) == value) return {};
+    auto name = path;
+    for (auto& c : name)
+        if (c == '/') c = '_';
+    TRY_OK(make_directories(cluster.path("run/switches")));
+    const auto record = cluster.path("run/switches/" + name);
+    if (!file_exists(record)) TRY_OK(write_file_atomic(record, concat(path, "\n", trim(now), "\n")));
+    return write_file(path, value);
+}
+
+Result<> load_rules(const std::string& rules) {
+    TRY(const auto done, run_command({"nft", "-f", "-"}, {.environment = {}, .input = rules}));
+    if (done.exit_code == 0) return {};
+    return fail(Reason::InternalError, concat("nft refused the masquerading rules: ", trim(done.error)));
+}
+
+}   // namespace
+
+agent::NetworkOptions network_options(const Cluster& cluster) {
+    return {.cluster_id = cluster.id, .pod_cidr = cluster.pod_cidr, .cluster_cidr = cluster.pod_cidr};
+}
+
+Result<> write_node_files(const Cluster& cluster) {
+    const auto network = network_options(cluster);
+    if (cluster.runtime_endpoint.empty()) {
+        const auto paths = agent::containerd_paths(cluster.root);
+        for (const auto& folder : {paths.root, paths.state, paths.cni_config, paths.cni_state}) TRY_OK(make_directories(folder, 0711));
+        const auto folder_of = [](const std::string& path) { return path.substr(0, path.rfind('/')); };
+        TRY_OK(make_directories(folder_of(paths.config)));
+        TRY_OK(make_directories(folder_of(paths.socket)));
+        agent::ContainerdOptions options{.cluster_id = cluster.id};
+        options.restrict_oom_score_adj = ::prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) != 1;
+        options.apparmor = file_exists("/sys/kernel/security/apparmor/profiles") && file_exists("/sbin/apparmor_parser");
+        TRY_OK(write_file_atomic(paths.config, agent::containerd_config(paths, options)));
+        TRY_OK(write_file_atomic(concat(paths.cni_config, "/", agent::cni_conflist_name(network)), agent::cni_conflist(paths, network)));
+    }
+    TRY_OK(set_switch(cluster, agent::ip_forward_path, "1"));
+    return load_rules(agent::masquerade_rules(network));
+}
+
+}   // namespace skiff::cmd
