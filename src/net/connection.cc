@@ -66,6 +66,7 @@ class ConnectionResponder final : public Responder {
     // that it also dies there.
     template <class F>
     void run(F function) {
+        if (connection_.expired()) return;   // at the end of all things even the loop may be gone
         if (loop_.in_loop()) {
             if (const auto connection = connection_.lock()) function(*connection);
             return;
@@ -99,7 +100,7 @@ std::function<void()> make_wake(Loop& loop, std::weak_ptr<Connection> connection
                                 uint32_t exchange) {
     auto state = std::make_shared<WakeState>(loop, std::move(connection), exchange);
     return [state = std::move(state)] {
-        if (state->posted.exchange(true)) return;
+        if (state->connection.expired() || state->posted.exchange(true)) return;
         state->loop.post([state] {
             state->posted = false;   // before the pull: what comes during it wakes again
             if (const auto held = state->connection.lock()) held->wake(state->exchange);

@@ -17,11 +17,14 @@ constexpr uint32_t stream_window_bytes = 256u << 10;
 constexpr int32_t connection_window_bytes = 1 << 20;
 constexpr size_t header_overhead_bytes = 32;   // RFC 9113 6.5.2 counts a line so
 constexpr Duration body_stall_max = 60s;
+constexpr Duration linger_max = 5s;
+constexpr size_t swallowed_bytes_max = 16u << 20;
 
 struct Stream {
     int32_t id = 0;
     Request request;
     size_t header_bytes = 0;
+    size_t swallowed_bytes = 0;   // of a body that nobody wants any more
     bool dispatched = false;      // the handler has it, or it was refused
     bool refused = false;
     bool remote_ended = false;
@@ -258,7 +261,14 @@ class Http2Connection final : public Connection {
 
     void on_data(int32_t id, std::string_view data) {
         auto* stream = find(static_cast<uint32_t>(id));
-        if (!stream || stream->refused || stream->dispatched) return;
+        if (!stream) return;
+        if (stream->refused || stream->dispatched) {
+            const auto before = stream->swallowed_bytes;
+            stream->swallowed_bytes += data.size();
+            if (before <= swallowed_bytes_max && stream->swallowed_bytes > swallowed_bytes_max)
+                reset(id);
+            return;
+        }
         if (stream->request.body.size() + data.size() > hub_->options.body_bytes_max) {
             refuse_large(*stream);
         } else if (bodies_bytes_ + data.size() > bodies_bytes_max) {
@@ -309,10 +319,18 @@ class Http2Connection final : public Connection {
         auto* stream = find(static_cast<uint32_t>(frame.hd.stream_id));
         if (!stream) return;
         stream->gone = nullptr;   // answered whole
-        // RFC 9113 8.1: the answer is complete, the rest of the request is not wanted.
-        if (!stream->remote_ended)
-            nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, stream->id,
-                                      NGHTTP2_NO_ERROR);
+        if (stream->remote_ended) return;
+        // The rest of the request is not wanted. RFC 9113 8.1 allows a reset at once, but clients
+        // (curl 7.88) then forget the answer: they may send a bounded rest first.
+        hub_->loop.after(linger_max, [weak = weak_from_this(), id = stream->id] {
+            const auto self = std::static_pointer_cast<Http2Connection>(weak.lock());
+            if (self && !self->closed_ && self->find(static_cast<uint32_t>(id))) self->reset(id);
+        });
+    }
+
+    void reset(int32_t id) {
+        nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+        flush_later();
     }
 
     void dispatch_ready() {

@@ -37,16 +37,19 @@ struct ExchangeSink {
 
 class HttpClient {
   public:
-    // Cancels when destroyed (loop thread); pause/resume make backpressure.
+    // Cancels when destroyed (loop thread): nothing of the sink is called any more. pause/resume
+    // make backpressure.
     class Exchange {
       public:
         virtual ~Exchange() = default;
         virtual void pause() = 0;
         virtual void resume() = 0;
     };
-    virtual ~HttpClient() = default;
-    virtual std::unique_ptr<Exchange> start(ClientRequest request, ExchangeSink sink) = 0;   // loop thread
-    // HTTP/1.1 upgrade on a connection of its own: `done` gets the head, and the stream if 101.
+    virtual ~HttpClient() = default;   // any thread; what is under way ends with an error
+    // Loop thread. The sink is first called in a later round.
+    virtual std::unique_ptr<Exchange> start(ClientRequest request, ExchangeSink sink) = 0;
+    // HTTP/1.1 upgrade on a connection of its own, without ALPN: `done` gets the head, and the
+    // stream if 101. The caller sets the upgrade and connection headers. Loop thread.
     struct Upgraded {
         int status = 0;
         Headers headers;
@@ -62,7 +65,8 @@ std::unique_ptr<HttpClient> make_http_client(Loop& loop, Endpoint endpoint);
 void connect_raw(Loop& loop, const std::string& host, uint16_t port, Duration timeout,
                  std::function<void(Result<std::unique_ptr<RawStream>>)> done);
 
-// Blocking convenience for tasks on an executor: the whole answer, body bounded.
+// Blocking convenience for tasks on an executor: the whole answer, body bounded. The request's
+// timeout is for all of it. Never call it on the loop.
 struct WholeResponse {
     int status = 0;
     Headers headers;

@@ -14,12 +14,6 @@ namespace {
 
 using namespace test;
 
-// Says what it saw: "GET /a?b=c body".
-void echo(Request request, std::shared_ptr<Responder> responder) {
-    responder->send(text_response(
-        concat(request.method, ' ', request.path, '?', request.query, ' ', request.body)));
-}
-
 TEST(NetHttp1, requests_are_answered_and_the_connection_is_kept) {
     TestServer server{echo};
     Client client{server.port()};
@@ -205,22 +199,6 @@ TEST(NetHttp1, an_upgrade_hands_over_bytes_that_came_with_the_head) {
     EXPECT_EQ(client.read_to_end(), "bye");
 }
 
-// Endless data, counted; the slow reader must hold it back.
-class Endless final : public BodySource {
-  public:
-    explicit Endless(std::shared_ptr<std::atomic<size_t>> pulled) : pulled_{std::move(pulled)} {}
-    State pull(std::vector<Slice>& out, size_t want) override {
-        if (*pulled_ >= 256u << 20) return State::End;
-        out.emplace_back(Bytes{std::string(want, 'x')});
-        *pulled_ += want;
-        return State::More;
-    }
-    void on_wake(std::function<void()>) override {}
-
-  private:
-    std::shared_ptr<std::atomic<size_t>> pulled_;
-};
-
 TEST(NetHttp1, a_slow_reader_holds_the_source_back) {
     const auto pulled = std::make_shared<std::atomic<size_t>>(0);
     std::promise<void> gone;
@@ -241,49 +219,6 @@ TEST(NetHttp1, a_slow_reader_holds_the_source_back) {
     gone.get_future().get();   // the closed connection is noticed though the source never waits
     EXPECT_LT(pulled->load(), 64u << 20);
 }
-
-// Waits for its test to add lines, from the test's thread.
-class Lines final : public BodySource {
-  public:
-    explicit Lines(bool early = false) : early_{early} {}
-    void add(std::string line) {
-        std::function<void()> wake;
-        state_.use([&](Shared& shared) {
-            shared.lines.push_back(std::move(line));
-            wake = shared.wake;
-        });
-        if (wake) wake();
-    }
-    void end(State how = State::End) {
-        std::function<void()> wake;
-        state_.use([&](Shared& shared) {
-            shared.end = how;
-            wake = shared.wake;
-        });
-        if (wake) wake();
-    }
-    State pull(std::vector<Slice>& out, size_t) override {
-        return state_.use([&](Shared& shared) {
-            if (shared.lines.empty()) return shared.end;
-            out.emplace_back(Bytes{shared.lines.front()});
-            shared.lines.erase(shared.lines.begin());
-            return State::More;
-        });
-    }
-    void on_wake(std::function<void()> wake) override {
-        state_.use([&](Shared& shared) { shared.wake = std::move(wake); });
-    }
-    bool may_end_early() const override { return early_; }
-
-  private:
-    struct Shared {
-        std::vector<std::string> lines;
-        State end = State::Wait;
-        std::function<void()> wake;
-    };
-    Guarded<Shared> state_;
-    const bool early_;
-};
 
 TEST(NetHttp1, a_streamed_answer_flows_as_its_source_wakes) {
     const auto lines = std::make_shared<Lines>();

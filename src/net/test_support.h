@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -12,6 +13,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "base/guarded.h"
+#include "base/text.h"
 #include "net/http1_message.h"
 #include "net/loop.h"
 #include "net/server.h"
@@ -181,5 +184,70 @@ inline Response text_response(std::string_view text, int status = 200) {
     response.body.emplace_back(Bytes{text});
     return response;
 }
+
+// Says what it saw: "GET /a?b=c body".
+inline void echo(Request request, std::shared_ptr<Responder> responder) {
+    responder->send(text_response(
+        concat(request.method, ' ', request.path, '?', request.query, ' ', request.body)));
+}
+
+// Endless data, counted; the slow reader must hold it back.
+class Endless final : public BodySource {
+  public:
+    explicit Endless(std::shared_ptr<std::atomic<size_t>> pulled) : pulled_{std::move(pulled)} {}
+    State pull(std::vector<Slice>& out, size_t want) override {
+        if (*pulled_ >= 256u << 20) return State::End;
+        out.emplace_back(Bytes{std::string(want, 'x')});
+        *pulled_ += want;
+        return State::More;
+    }
+    void on_wake(std::function<void()>) override {}
+
+  private:
+    std::shared_ptr<std::atomic<size_t>> pulled_;
+};
+
+// Waits for its test to add lines, from the test's thread.
+class Lines final : public BodySource {
+  public:
+    explicit Lines(bool early = false) : early_{early} {}
+    void add(std::string line) {
+        std::function<void()> wake;
+        state_.use([&](Shared& shared) {
+            shared.lines.push_back(std::move(line));
+            wake = shared.wake;
+        });
+        if (wake) wake();
+    }
+    void end(State how = State::End) {
+        std::function<void()> wake;
+        state_.use([&](Shared& shared) {
+            shared.end = how;
+            wake = shared.wake;
+        });
+        if (wake) wake();
+    }
+    State pull(std::vector<Slice>& out, size_t) override {
+        return state_.use([&](Shared& shared) {
+            if (shared.lines.empty()) return shared.end;
+            out.emplace_back(Bytes{shared.lines.front()});
+            shared.lines.erase(shared.lines.begin());
+            return State::More;
+        });
+    }
+    void on_wake(std::function<void()> wake) override {
+        state_.use([&](Shared& shared) { shared.wake = std::move(wake); });
+    }
+    bool may_end_early() const override { return early_; }
+
+  private:
+    struct Shared {
+        std::vector<std::string> lines;
+        State end = State::Wait;
+        std::function<void()> wake;
+    };
+    Guarded<Shared> state_;
+    const bool early_;
+};
 
 }   // namespace skiff::net::test
