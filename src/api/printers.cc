@@ -2,12 +2,15 @@
 
 #include <array>
 
+#include "api/printers_families.h"
+
 namespace skiff::api {
 namespace {
 
 using Printers = std::span<const NamedPrinter> (*)();
 
-constexpr std::array<Printers, 0> families{};
+constexpr std::array<Printers, 5> families{pod_printers, node_printers, service_printers,
+                                           event_printers, core_printers};
 
 }   // namespace
 

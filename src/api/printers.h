@@ -21,7 +21,8 @@ struct NamedPrinter {
     Printer print;
 };
 
-// One array a file printers_<family>.cc: declare its function here and list it in printers.cc.
+// One array a file printers_<family>.cc: declare its function in printers_families.h and list it in
+// printers.cc.
 
 // For printers: the text, or <none> when it is empty.
 codec::Json text_or_none(std::string_view text);   // borrows
