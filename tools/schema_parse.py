@@ -57,6 +57,7 @@ class Field:
     list_type: str = "Atomic"
     map_keys: list = dataclasses.field(default_factory=list)
     map_type: str = "Granular"
+    unique: bool = False
     since: int = 0
 
 
@@ -231,7 +232,7 @@ class Parser:
     def rule(self, field, rule):
         word, _, rest = rule.partition(" ")
         rest = rest.strip()
-        if rule in ("required", "immutable", "inline"):
+        if rule in ("required", "immutable", "inline", "unique"):
             setattr(field, rule, True)
         elif rule == "always":
             field.presence = "Always"

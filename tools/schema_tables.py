@@ -67,7 +67,7 @@ class Tables:
         lines = [FRONT, '#include "api/schema_tables.h"\n', "namespace skiff::api::tables {"]
         lines += [f"extern const Kind k_{ident(k.name)};" for k in kinds]
         lines += [f"extern const Message m_{ident(m.name)};" for m in messages]
-        lines.append(f"constexpr const Kind* kinds[] = {{")
+        lines.append("constexpr const Kind* kinds[] = {")
         lines += [f"    &k_{ident(k.name)}," for k in kinds]
         lines += ["};", "constexpr const Message* messages[] = {"]
         lines += [f"    &m_{ident(m.name)}," for m in messages]
@@ -178,8 +178,8 @@ class GroupVersionFile:
             parts.append(f".default_json = {text(value)}")
         if field.enum:
             parts.append(f".enum_values = {self.text_list(field.enum)}")
-        parts += [f".has_min = true"] if field.minimum is not None else []
-        parts += [f".has_max = true"] if field.maximum is not None else []
+        parts += [".has_min = true"] if field.minimum is not None else []
+        parts += [".has_max = true"] if field.maximum is not None else []
         parts += [f".min = {field.minimum}"] if field.minimum is not None else []
         parts += [f".max = {field.maximum}"] if field.maximum is not None else []
         parts += [f".format = Format::{field.format}"] if field.format else []
@@ -187,7 +187,8 @@ class GroupVersionFile:
         parts += [f".merge_key = {text(field.merge_key)}"] if field.merge_key else []
         parts += [f".list_type = ListType::{field.list_type}"] if field.list_type != "Atomic" else []
         parts += [f".map_keys = {self.text_list(field.map_keys)}"] if field.map_keys else []
-        parts += [f".map_type = MapType::Atomic"] if field.map_type != "Granular" else []
+        parts += [".map_type = MapType::Atomic"] if field.map_type != "Granular" else []
+        parts += [".unique = true"] if field.unique else []
         parts += [f".doc = {text(field.doc)}"] if field.doc else []
         parts += [f".since_minor = {field.since}"] if field.since else []
         return "{" + ", ".join(parts) + "}"

@@ -29,7 +29,12 @@ void apply_defaults(const Kind& kind, Json& object, Arena& arena);
 
 // All that is wrong, as field causes in Kubernetes' words (FieldValueRequired, FieldValueInvalid,
 // FieldValueNotSupported, FieldValueForbidden …); `old` is the stored object on an update.
-// Metadata, table rules, then the kind's functions.
+// Metadata, table rules, then the kind's functions, each cause once. `status` is not looked at: clients
+// do not set it, and upstream hardly checks what controllers write.
+//
+// What the tables' rules mean: `required` is for what Go can tell from its absence (a text, a list or
+// a map that is empty, a pointer or a time that is absent), and for a port of 0; `format` is for texts,
+// for each element of a list and for the keys of a map.
 std::vector<Cause> validate(const Kind& kind, const Json& object, const Json* old);
 // Invalid as apimachinery words it: `Pod "x" is invalid: spec.containers: Required value`.
 Error invalid_error(const Kind& kind, std::string_view name, std::vector<Cause> causes);

@@ -83,6 +83,8 @@ struct Field {
     ListType list_type = ListType::Atomic;
     std::span<const std::string_view> map_keys;      // ListType::Map
     MapType map_type = MapType::Granular;
+    bool unique = false;              // a list's map_keys, or a set's elements, must differ: upstream
+                                      // lets them repeat in many a list, so it is said where it holds
     std::string_view doc;             // a sentence in our own words, for `kubectl explain`
     uint16_t since_minor = 0;         // the 1.x release the field came in; 0: long ago
 };
