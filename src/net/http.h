@@ -83,13 +83,15 @@ class RawStream {
   public:
     virtual ~RawStream() = default;   // closes
     // `on_data` gets what arrives (also what came with the request head). `on_end`: the peer
-    // closed or failed; nothing follows. Data is held back while paused.
+    // closed or failed; nothing follows. Data is held back while paused. The callbacks come in
+    // rounds of their own and may destroy the stream; they are let go after the end and after
+    // finish(), so that they may own it.
     virtual void start(std::function<void(std::string_view)> on_data, std::function<void()> on_end) = 0;
     virtual void pause() = 0;
     virtual void resume() = 0;
     virtual bool write(std::string_view bytes) = 0;     // false: buffered above the mark, wait for drain
     virtual void on_drain(std::function<void()> drained) = 0;
-    virtual void finish() = 0;   // flush what is written, then close
+    virtual void finish() = 0;   // flush what is written, then close; nothing is called any more
     virtual class Loop& loop() = 0;
 };
 

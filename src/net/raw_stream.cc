@@ -46,6 +46,9 @@ class Core final : public Channel::User, public std::enable_shared_from_this<Cor
     void finish() {
         finishing_ = released_ = true;
         channel_->finish();
+        // Callbacks often own the stream that they serve: that circle ends here, but not under the
+        // feet of the one that is running.
+        loop().post([self = shared_from_this()] { self->drop_callbacks(); });
     }
 
     void destroy() {
@@ -97,7 +100,15 @@ class Core final : public Channel::User, public std::enable_shared_from_this<Cor
     void tell_end() {
         if (released_ || ended_ || !started_) return;
         ended_ = true;
-        if (on_end_) on_end_();
+        const auto on_end = std::exchange(on_end_, nullptr);
+        if (on_end) on_end();
+        drop_callbacks();
+    }
+
+    void drop_callbacks() {
+        const auto data = std::exchange(on_data_, nullptr);
+        const auto end = std::exchange(on_end_, nullptr);
+        const auto drained = std::exchange(drained_, nullptr);
     }
 
     std::shared_ptr<Channel> channel_;
