@@ -240,6 +240,15 @@ bool LabelSelector::matches(const SortedPairs& labels) const {
     });
 }
 
+bool LabelSelector::matches(const Labels& labels) const {
+    if (nothing_) return false;
+    return std::ranges::all_of(requirements_, [&](const Requirement& requirement) {
+        const Interned* found = labels.find(requirement.key);
+        const auto value = found ? found->view() : std::string_view{};
+        return holds(requirement, found ? &value : nullptr);
+    });
+}
+
 bool LabelSelector::matches(const codec::Json& labels) const {
     if (nothing_) return false;
     return std::ranges::all_of(requirements_, [&](const Requirement& requirement) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/view_types.h"
 #include "base/result.h"
 #include "codec/json.h"
 
@@ -20,6 +21,7 @@ class LabelSelector {
     // A LabelSelector object ({matchLabels, matchExpressions}); empty matches all, null none.
     static Result<LabelSelector> from_object(const codec::Json& selector);
     bool matches(const SortedPairs& labels) const;
+    bool matches(const Labels& labels) const;        // of a view
     bool matches(const codec::Json& labels) const;   // a JSON object of texts, or null
     bool everything() const { return requirements_.empty() && !nothing_; }
     std::string text() const;

@@ -60,6 +60,45 @@ TEST(Testdata, json_is_known_whole_and_normal_already) {
     }
 }
 
+TEST(Testdata, yaml_and_json_say_the_same) {
+    const auto all = samples();
+    if (all.empty()) GTEST_SKIP() << "KUBERNETES_API_TESTDATA is not set";
+    for (const Sample& sample : all) {
+        const auto document = codec::parse_json(read_file(sample.file + ".json"));
+        auto yaml = codec::parse_yaml(read_file(sample.file + ".yaml"));
+        ASSERT_TRUE(document);
+        ASSERT_TRUE(yaml) << sample.file << ": " << yaml.error().message;
+        NormalizeReport report;
+        ASSERT_TRUE(normalize(*sample.message, yaml->root, yaml->arena, report)) << sample.file;
+        EXPECT_TRUE(report.unknown_fields.empty()) << sample.file;
+        EXPECT_TRUE(yaml->root == document->root) << sample.file;
+        const auto again = codec::parse_yaml(codec::to_yaml(document->root));
+        ASSERT_TRUE(again) << sample.file << ": " << again.error().message;
+        EXPECT_TRUE(again->root == document->root) << sample.file;
+    }
+}
+
+TEST(Testdata, served_versions_say_the_same_as_the_stored_one) {
+    const auto all = samples();
+    if (all.empty()) GTEST_SKIP() << "KUBERNETES_API_TESTDATA is not set";
+    size_t versions = 0;
+    for (const Kind* kind : builtin_kinds()) {
+        if (!kind->stored) continue;
+        for (const Sample& sample : all) {
+            if (sample.message != kind->message) continue;
+            auto document = codec::parse_json(read_file(sample.file + ".json"));
+            ASSERT_TRUE(document);
+            const Json before = document->root.deep_copy(document->arena);
+            ASSERT_TRUE(to_stored(*kind, document->root, nullptr, document->arena)) << sample.file;
+            EXPECT_EQ(document->root.text_at({"apiVersion"}), kind->stored->api_version());
+            ASSERT_TRUE(from_stored(*kind, document->root, document->arena)) << sample.file;
+            EXPECT_TRUE(document->root == before) << sample.file << "\n" << codec::to_json(document->root);
+            ++versions;
+        }
+    }
+    EXPECT_GE(versions, 2u);
+}
+
 TEST(Testdata, protobuf_and_json_say_the_same) {
     const auto all = samples();
     if (all.empty()) GTEST_SKIP() << "KUBERNETES_API_TESTDATA is not set";

@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "api/selectors.h"
+
 namespace skiff::api {
 namespace {
 
@@ -136,6 +138,19 @@ TEST(View, lists_and_watch_events_are_split_without_reading_the_objects) {
     EXPECT_EQ(event->type, "ADDED");
     EXPECT_EQ(event->object, R"({"a":[1,"]"]})");
     EXPECT_FALSE(split_watch_event(R"({"type":"ADDED"})"));
+}
+
+TEST(View, labels_of_a_view_meet_selectors) {
+    const auto pod = decode<view::Pod>(std::string_view{R"({"metadata":{"labels":{"app":"web","tier":""}}})"});
+    ASSERT_TRUE(pod);
+    const std::pair<std::string_view, bool> rows[] = {
+        {"app=web", true},        {"app!=web", false}, {"tier=", true}, {"!zone", true},
+        {"app in (a,web)", true}, {"zone", false},     {"", true},      {"app=web,zone=a", false}};
+    for (const auto& [text, wanted] : rows) {
+        const auto selector = LabelSelector::parse(text);
+        ASSERT_TRUE(selector) << text;
+        EXPECT_EQ(selector->matches(pod->metadata.labels), wanted) << text;
+    }
 }
 
 TEST(View, interned_strings_are_shared_and_given_back) {
