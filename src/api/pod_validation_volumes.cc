@@ -167,8 +167,8 @@ void validate_source(std::string_view name, const Json& source, const FieldPath&
     } else if (name == "hostPath") {
         validate_host_path(source, path, causes);
     } else if (name == "secret" || name == "configMap") {
-        if (name == "configMap" && text_of(source, "name").empty())
-            add_required(causes, path.child("name"));
+        const std::string_view reference = name == "secret" ? "secretName" : "name";
+        if (text_of(source, reference).empty()) add_required(causes, path.child(reference));
         validate_mode(source, "defaultMode", path, causes);
         validate_items(source, path, causes);
     } else if (name == "downwardAPI") {

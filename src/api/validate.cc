@@ -140,7 +140,8 @@ void keep_first_of_each(Causes& causes) {
 
 std::vector<Cause> validate(const Kind& kind, const Json& object, const Json* old) {
     Causes causes;
-    validate_metadata(kind, object, old, causes);
+    // What is stored nowhere needs no name.
+    if (!stored_kind(kind).storage_prefix.empty()) validate_metadata(kind, object, old, causes);
     const FieldPath root;
     Validator validator{causes};
     for (const Field& field : kind.message->fields) {
