@@ -98,7 +98,8 @@ TEST(NetSpdy, headers_pass_from_frame_to_frame_of_one_compression) {
     SpdyWriter writer{out};
     writer.syn_stream({.stream = 1, .headers = {{"streamType", "error"}, {"port", "80"}}});
     writer.syn_stream({.stream = 3, .associated = 1, .priority = 7, .fin = true,
-                       .unidirectional = true, .headers = {{"streamtype", "data"}, {"port", "80"}}});
+                       .unidirectional = true,
+                       .headers = {{"streamtype", "data"}, {"port", "80"}}});
     writer.syn_reply(1, {});
     writer.headers(3, {{"a", std::string{"x\0y", 3}}}, true);
     const Calls wanted{"syn 1 of 0 at 0 streamtype=error port=80",
