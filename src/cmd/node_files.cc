@@ -6,22 +6,10 @@
 
 #include "base/os.h"
 #include "base/text.h"
+#include "cmd/leftovers.h"
 
 namespace skiff::cmd {
 namespace {
-
-// The first cluster on the machine notes what a switch was, so that the last one can put it back.
-Result<> set_switch(const Cluster& cluster, const std::string& path, std::string_view value) {
-    TRY(const auto now, read_file(path));
-    if (trim(now) == value) return {};
-    auto name = path;
-    for (auto& c : name)
-        if (c == '/') c = '_';
-    TRY_OK(make_directories(cluster.path("run/switches")));
-    const auto record = cluster.path("run/switches/" + name);
-    if (!file_exists(record)) TRY_OK(write_file_atomic(record, concat(path, "\n", trim(now), "\n")));
-    return write_file(path, value);
-}
 
 Result<> load_rules(const std::string& rules) {
     TRY(const auto done, run_command({"nft", "-f", "-"}, {.environment = {}, .input = rules}));

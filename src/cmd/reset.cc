@@ -1,0 +1,74 @@
+#include "cmd/reset.h"
+
+#include <algorithm>
+
+#include <unistd.h>
+
+#include "agent/log_files.h"
+#include "base/os.h"
+#include "base/text.h"
+#include "cmd/down.h"
+#include "cmd/flags.h"
+#include "cmd/kubeconfig.h"
+#include "cmd/leftovers.h"
+#include "cmd/progress.h"
+#include "cmd/runtime_session.h"
+
+namespace skiff::cmd {
+namespace {
+
+// Removes the pods through the runtime and gives their log folders. A runtime that is the user's
+// keeps what is not ours: only sandboxes of this cluster's cgroup would be, so all of our own one's.
+Result<std::vector<std::string>> remove_pods(const Cluster& cluster) {
+    std::vector<std::string> logs;
+    TRY(const auto session, RuntimeSession::open(cluster));
+    TRY(const auto sandboxes, session->cri().list_pod_sandboxes());
+    for (const auto& sandbox : sandboxes)
+        logs.push_back(agent::pod_log_folder("/var/log", sandbox.metadata.namespace_, sandbox.metadata.name, sandbox.metadata.uid));
+    TRY_OK(session->end_pods(std::chrono::seconds{1}, RuntimeSession::Removal::Remove));
+    return logs;
+}
+
+void tell(Progress& progress, const Removed& removed) {
+    constexpr size_t lines_max = 8;
+    for (size_t i = 0; i < std::min(removed.size(), lines_max); ++i) progress.say(concat("  removed ", removed[i]));
+    if (removed.size() > lines_max) progress.say(concat("  … and ", removed.size() - lines_max, " more like it"));
+}
+
+int reset(const Cluster& cluster) {
+    Progress progress{os_clock()};
+    progress.say(concat("Removing the cluster ", cluster.id, " at ", cluster.root));
+    if (const auto stopped = stop_cluster(cluster, Pods::Keep); !stopped) progress.say("  " + stopped.error().message);
+    std::vector<std::string> logs;
+    if (auto removed = remove_pods(cluster); removed) logs = std::move(*removed);
+    else progress.say(concat("  the runtime could not remove the pods (", removed.error().message, "); going on without it"));
+    tell(progress, remove_shims(cluster));
+    tell(progress, remove_mounts(cluster.root));
+    tell(progress, remove_logs(logs));
+    tell(progress, remove_cgroups(cluster));
+    tell(progress, remove_tables(cluster));
+    tell(progress, remove_interfaces(cluster));
+    tell(progress, leave_switches(cluster));
+    if (const auto who = caller()) {
+        const auto context = remove_context(*who, cluster);
+        if (context && *context) progress.say(concat("  removed context '", cluster.context_name(), "' from ", who->home, "/.kube/config"));
+        if (!context) progress.say("  " + context.error().message);
+    }
+    if (const auto gone = remove_tree(cluster.root); !gone) return complain(concat(cluster.root, " is not quite empty: ", gone.error().message));
+    progress.say(concat("  removed ", cluster.root));
+    progress.say(concat("The cluster is gone, after ", seconds_text(progress.total()), "."));
+    return 0;
+}
+
+}   // namespace
+
+int run_reset(const std::vector<std::string>& arguments) {
+    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}});
+    if (!flags) return complain(flags.error().message);
+    if (::geteuid() != 0) return complain("reset must be run as root: sudo skiff reset");
+    const auto cluster = load_cluster(flags->text("root", default_root));
+    if (!cluster) return complain(cluster.error().message);
+    return reset(*cluster);
+}
+
+}   // namespace skiff::cmd
