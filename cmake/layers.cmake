@@ -1,5 +1,5 @@
 # One static library a folder of src/, linked as tools/layers.txt allows; its *_test.cc become
-# <layer>_test. CMake reads the same file as the layer check, so the two cannot disagree.
+# <layer>_test, its *_bench.cc <layer>_bench, which is built when asked for. CMake reads the same file as the layer check, so the two cannot disagree.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
              ${CMAKE_SOURCE_DIR}/tools/layers.txt)
 
@@ -27,6 +27,11 @@ function(skiff_layers)
     target_link_libraries(skiff_${layer} ${scope} ${${layer}_external})
     if(TARGET skiff_schema)
       add_dependencies(skiff_${layer} skiff_schema)
+    endif()
+    file(GLOB_RECURSE benches CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${layer}/*_bench.cc)
+    if(benches)
+      add_executable(${layer}_bench EXCLUDE_FROM_ALL ${benches})
+      target_link_libraries(${layer}_bench PRIVATE skiff_${layer})
     endif()
     list(APPEND all ${layer})
   endforeach()

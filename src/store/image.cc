@@ -200,6 +200,11 @@ size_t Image::objects() const {
     });
 }
 
+size_t Image::tree_bytes(ResourceId resource) const {
+    return published_.use(
+        [&](const Published& now) { return now.trees[index_of(resource)]->memory_bytes(); });
+}
+
 size_t Image::watches() const {
     const auto histories = resources_.use([](const Resources& all) { return all.histories; });
     size_t count = 0;

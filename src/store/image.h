@@ -62,6 +62,7 @@ class Image {
     Result<View> view_at(ResourceId resource, Revision at) const;
     std::shared_ptr<History> history(ResourceId resource) const;
     size_t objects() const;
+    size_t tree_bytes(ResourceId resource) const;   // for tests
     size_t watches() const;
 
   private:

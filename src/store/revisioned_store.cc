@@ -65,7 +65,7 @@ class Core : public std::enable_shared_from_this<Core> {
     bool upkeep(bool pressing);
     void plan_upkeep();
 
-    const std::unique_ptr<Engine> engine_;
+    std::unique_ptr<Engine> engine_;   // until closed
     Executor& executor_;
     const StoreOptions options_;
     Image image_;
@@ -390,12 +390,14 @@ void Core::close() {
         work();
     }
     // Gives back the numbers that were not used, so that a clean restart goes on where it was.
-    if (dead_) return;
     const auto last = front_.use([](Front& front) { return front.intake->last(); });
-    if (last.value + 1 < reserved_) {
+    if (!dead_ && last.value + 1 < reserved_) {
         if (auto done = engine_->reserve(last.value + 1); !done)
             log_warn("the store's end could not be noted", {{"error", done.error().message}});
     }
+    // Here and not with the last reference to us, which a task that is just ending may hold: who
+    // has seen the store go may open its file again.
+    engine_.reset();
 }
 
 Statistics Core::statistics() {
