@@ -299,6 +299,13 @@ bool Json::remove(std::string_view key) {
     return true;
 }
 
+void Json::sort_members() {
+    const auto all = members();
+    if (std::ranges::is_sorted(all, {}, &Member::key)) return;
+    std::ranges::sort(all, {}, &Member::key);
+    if (object_->index) object_->fill_index();
+}
+
 const Json* Json::at_path(std::initializer_list<std::string_view> keys) const {
     const Json* at = this;
     for (const auto key : keys) {

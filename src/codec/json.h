@@ -76,6 +76,7 @@ class Json {
     bool remove(std::string_view key);
     template <class F>
     void remove_members_if(F&& unwanted);   // F(Member&) -> bool; one pass
+    void sort_members();                    // by key
 
     // Walks nested objects; null pointer when anything on the way is missing or no object.
     const Json* at_path(std::initializer_list<std::string_view> keys) const;
