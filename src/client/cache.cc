@@ -46,7 +46,8 @@ AnyObject ObjectCache::put(const ObjectIdentity& identity, AnyObject object, uin
     for (const auto& uid : identity.owner_uids) memberships.emplace_back(1, uid);
     for (size_t i = 0; i < index_keys_.size(); ++i)
         if (index_keys_[i])
-            for (auto& key : index_keys_[i](object.get())) memberships.emplace_back(i, std::move(key));
+            for (auto& key : index_keys_[i](object.get()))
+                memberships.emplace_back(i, std::move(key));
     return state_.use([&](State& state) {
         const ObjectKey key{identity.name_space, identity.name};
         const auto [known, is_new] = state.slots.try_emplace(key, 0);

@@ -34,7 +34,8 @@ TEST_F(ClientTest, an_object_is_created_read_changed_and_deleted) {
     EXPECT_EQ(client.create_text(things, "x", R"({"metadata":{"name":"a"}})").error().reason,
               Reason::AlreadyExists);
     const auto version = identity_of(*created)->resource_version;
-    const auto body = concat(R"({"metadata":{"name":"a","resourceVersion":")", version, R"("},"spec":"2"})");
+    const auto body =
+        concat(R"({"metadata":{"name":"a","resourceVersion":")", version, R"("},"spec":"2"})");
     ASSERT_TRUE(client.update_text(things, key, body));
     EXPECT_EQ(client.update_text(things, key, body).error().reason, Reason::Conflict);
     EXPECT_EQ(client.remove_text(things, key, {.uid = "other"}).error().reason, Reason::Conflict);
@@ -47,7 +48,8 @@ TEST_F(ClientTest, requests_carry_what_each_kind_of_call_says) {
     std::vector<ApiRequest> sent;
     api.on_request = [&](const ApiRequest& request) { sent.push_back(request); };
     api.put("/api/v1/things/a");
-    for (const auto type : {PatchType::Json, PatchType::Merge, PatchType::StrategicMerge, PatchType::Apply})
+    for (const auto type :
+         {PatchType::Json, PatchType::Merge, PatchType::StrategicMerge, PatchType::Apply})
         (void)client.patch_text(things, {"", "a"}, type, "{}", "status");
     EXPECT_EQ(sent[0].content_type, "application/json-patch+json");
     EXPECT_EQ(sent[1].content_type, "application/merge-patch+json");
@@ -58,9 +60,10 @@ TEST_F(ClientTest, requests_carry_what_each_kind_of_call_says) {
     (void)client.remove_text(things, {"", "a"},
                              {.uid = "u\"", .resource_version = "5", .grace_period_seconds = 0,
                               .propagation_policy = "Foreground"});
-    EXPECT_EQ(sent[4].body,
-              R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0,)"
-              R"("propagationPolicy":"Foreground","preconditions":{"uid":"u\"","resourceVersion":"5"}})");
+    EXPECT_EQ(
+        sent[4].body,
+        R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0,)"
+        R"("propagationPolicy":"Foreground","preconditions":{"uid":"u\"","resourceVersion":"5"}})");
     (void)client.remove_text(things, {"", "a"}, {});
     EXPECT_EQ(sent[5].body, R"({"kind":"DeleteOptions","apiVersion":"v1"})");
 }
@@ -99,9 +102,11 @@ TEST_F(ClientTest, an_answer_that_never_comes_is_a_timeout) {
 
 TEST(ClientStatus, a_status_becomes_the_error_it_tells) {
     const auto error = error_from_status(
-        422, R"({"kind":"Status","status":"Failure","reason":"Invalid","code":422,)"
-             R"("message":"Pod \"x\" is invalid","details":{"name":"x","kind":"Pod","group":"g","uid":"u",)"
-             R"("retryAfterSeconds":3,"causes":[{"reason":"FieldValueRequired","message":"m","field":"f"}]}})");
+        422,
+        R"({"kind":"Status","status":"Failure","reason":"Invalid","code":422,)"
+        R"("message":"Pod \"x\" is invalid","details":{"name":"x","kind":"Pod","group":"g",)"
+        R"("uid":"u","retryAfterSeconds":3,)"
+        R"("causes":[{"reason":"FieldValueRequired","message":"m","field":"f"}]}})");
     EXPECT_EQ(error.reason, Reason::Invalid);
     EXPECT_EQ(error.message, "Pod \"x\" is invalid");
     EXPECT_EQ(error.causes, (std::vector<Cause>{{"FieldValueRequired", "m", "f"}}));
@@ -120,7 +125,8 @@ TEST(ClientStatus, a_status_becomes_the_error_it_tells) {
         {409, "x", Reason::Conflict, "x"},
         {502, "<html>", Reason::InternalError, "<html>"},
         {409, R"({"kind":"Status","message":"m","reason":"Conflict"})", Reason::Conflict, "m"},
-        {410, R"({"kind":"Status","reason":"Expired"})", Reason::Expired, "the server answered 410"},
+        {410, R"({"kind":"Status","reason":"Expired"})", Reason::Expired,
+         "the server answered 410"},
         {418, R"({"kind":"Status","reason":"Odd","message":"t"})", Reason::Unknown, "t"},
     };
     for (const auto& row : rows) {

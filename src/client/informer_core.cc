@@ -84,7 +84,8 @@ class InformerCore::Flow : public std::enable_shared_from_this<Flow> {
     // Runs `step` on the strand. A task owns the flow: a handler may end its informer.
     template <class F>
     void enter(F step) {
-        strand_.post([self = shared_from_this(), step = std::move(step)]() mutable { step(*self); });
+        strand_.post(
+            [self = shared_from_this(), step = std::move(step)]() mutable { step(*self); });
     }
 
     void list_anew() {

@@ -74,7 +74,8 @@ TEST_F(InformerTest, a_list_then_a_watch_from_its_revision_fill_the_cache) {
     EXPECT_EQ(take_changes(), (Changes{"+a", "+b"}));
     EXPECT_EQ(api.requests[0], "GET /api/v1/things?limit=500");
     EXPECT_TRUE(api.requests[1].starts_with(
-        "GET /api/v1/things?watch=true&allowWatchBookmarks=true&resourceVersion=102&timeoutSeconds="));
+        "GET "
+        "/api/v1/things?watch=true&allowWatchBookmarks=true&resourceVersion=102&timeoutSeconds="));
 
     api.put(c, spec("1"), "owner-1");
     api.put(a, spec("3"), "owner-1");
@@ -218,7 +219,8 @@ TEST_F(InformerTest, an_object_that_cannot_be_decoded_harms_no_other) {
     informer->start();
     ::testing::internal::CaptureStderr();
     executor.advance(0s);
-    EXPECT_NE(::testing::internal::GetCapturedStderr().find("cannot be decoded"), std::string::npos);
+    EXPECT_NE(::testing::internal::GetCapturedStderr().find("cannot be decoded"),
+              std::string::npos);
     EXPECT_EQ(take_changes(), (Changes{"+b"}));
     api.put(a, spec("fine"));
     executor.settle();
@@ -297,7 +299,9 @@ TEST_F(InformerTest, faults_of_every_kind_end_in_the_same_cache) {
                 case 1: server.drop_watches(); break;
                 case 2: server.drop_watches(fail(Reason::ServiceUnavailable, "cut")); break;
                 case 3: server.compact(); break;
-                case 4: server.fail_sends.push_back({.reason = Reason::Timeout, .message = "slow"}); break;
+                case 4:
+                    server.fail_sends.push_back({.reason = Reason::Timeout, .message = "slow"});
+                    break;
                 case 5: server.bookmark(); break;
                 default: server.put(path, spec(concat(i))); break;
             }

@@ -51,12 +51,14 @@ class LeaderElection::Candidate : public std::enable_shared_from_this<Candidate>
 
     template <class F>
     void enter(F step) {
-        strand_.post([self = shared_from_this(), step = std::move(step)]() mutable { step(*self); });
+        strand_.post(
+            [self = shared_from_this(), step = std::move(step)]() mutable { step(*self); });
     }
     // `then` runs on the strand, unless the election was left meanwhile.
     template <class F>
     void ask(ApiRequest request, F then) {
-        send(std::move(request), [weak = weak_from_this(), then](Result<ApiResponse> answer) mutable {
+        send(std::move(request), [weak = weak_from_this(),
+                                  then](Result<ApiResponse> answer) mutable {
             const auto self = weak.lock();
             if (!self) return;
             self->enter([then, answer = std::move(answer)](Candidate& to) mutable {
@@ -106,14 +108,15 @@ class LeaderElection::Candidate : public std::enable_shared_from_this<Candidate>
 
     void write(std::string lease) {
         const MonoTime asked = executor_.clock().monotonic();
-        ask(write_request(lease, Release::No), [asked](Candidate& self, Result<ApiResponse> answer) {
-            if (!answer) {
-                self.lease_.clear();   // read it first the next time
-                return self.failed("write", answer.error());
-            }
-            self.lease_ = answer->body.view();
-            self.renewed(asked);
-        });
+        ask(write_request(lease, Release::No),
+            [asked](Candidate& self, Result<ApiResponse> answer) {
+                if (!answer) {
+                    self.lease_.clear();   // read it first the next time
+                    return self.failed("write", answer.error());
+                }
+                self.lease_ = answer->body.view();
+                self.renewed(asked);
+            });
     }
 
     // Counted from before the request was sent: others count from when they see it.
@@ -144,7 +147,8 @@ class LeaderElection::Candidate : public std::enable_shared_from_this<Candidate>
     }
 
     void failed(std::string_view what, const Error& error) {
-        const bool raced = error.reason == Reason::Conflict || error.reason == Reason::AlreadyExists;
+        const bool raced =
+            error.reason == Reason::Conflict || error.reason == Reason::AlreadyExists;
         log(raced ? LogLevel::Debug : LogLevel::Warn, concat("lease ", what, " failed"),
             {{"lease", options_.lease.text()}, {"error", error.message}});
         check_end();

@@ -46,7 +46,8 @@ struct ElectionTest : ::testing::Test {
         return std::make_unique<Candidate>(executor, random, api, name);
     }
     std::string field(std::string_view name) const {
-        const auto text = api.text("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/boss");
+        const auto text =
+            api.text("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/boss");
         const auto value = json_member(json_member(text, "spec"), name);
         return value.starts_with('"') ? json_text(value) : std::string{value};
     }
@@ -122,7 +123,9 @@ TEST_F(ElectionTest, one_leads_at_the_most_whatever_breaks_and_one_in_the_end) {
                 case 0: one.line.cut = true; break;
                 case 1: one.line.cut = false; break;
                 case 2: server.lose_answers = !server.lose_answers; break;
-                case 3: server.latency = Duration{static_cast<int64_t>(chance.below(4)) * 1s}; break;
+                case 3:
+                    server.latency = Duration{static_cast<int64_t>(chance.below(4)) * 1s};
+                    break;
                 default: server.fail_sends.push_back({.reason = Reason::Timeout}); break;
             }
             for (int step = 0; step < 10; ++step) {

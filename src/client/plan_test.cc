@@ -204,8 +204,9 @@ TEST_F(PlanTest, no_write_is_done_twice_while_watches_break) {
         cache.start();
         size_t most = 0;
         for (int i = 0; i < 100; ++i) {
-            const auto path = concat("/api/v1/namespaces/x/things/n",
-                                     number > 0 ? chance.below(static_cast<uint64_t>(number)) + 1 : 0);
+            const auto path =
+                concat("/api/v1/namespaces/x/things/n",
+                       number > 0 ? chance.below(static_cast<uint64_t>(number)) + 1 : 0);
             switch (chance.below(6)) {
                 case 0: server.erase(path); break;
                 case 1: server.drop_watches(fail(Reason::ServiceUnavailable, "cut")); break;

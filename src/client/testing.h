@@ -65,7 +65,9 @@ class FakeExecutor final : public Executor, private Clock {
         bool notified_ = false;
     };
 
-    WallTime now() const override { return WallTime{std::chrono::seconds{1'700'000'000}} + now_.time_since_epoch(); }
+    WallTime now() const override {
+        return WallTime{std::chrono::seconds{1'700'000'000}} + now_.time_since_epoch();
+    }
     MonoTime monotonic() const override { return now_; }
     bool step() {
         if (tasks_.empty()) return false;
@@ -123,7 +125,8 @@ class FakeApi final : public Transport {
     void put(const std::string& path, const std::string& rest = "", const std::string& owner = "") {
         const auto key = key_of(path);
         auto known = objects_.find(path);
-        const std::string uid = known != objects_.end() ? known->second.uid : concat("uid-", revision + 1);
+        const std::string uid =
+            known != objects_.end() ? known->second.uid : concat("uid-", revision + 1);
         std::string meta = concat("\"name\":\"", key.name, "\",\"uid\":\"", uid, "\"");
         if (!key.name_space.empty()) append(meta, ",\"namespace\":\"", key.name_space, "\"");
         if (!owner.empty()) append(meta, ",\"ownerReferences\":[{\"uid\":\"", owner, "\"}]");
@@ -167,12 +170,14 @@ class FakeApi final : public Transport {
         requests.push_back(line_of(request));
         auto stream = std::make_unique<FakeStream>(*this, request.path, std::move(sink));
         streams_.push_back(stream.get());
-        const uint64_t from = parse_number<uint64_t>(parameter(request.query, "resourceVersion")).value_or(0);
+        const uint64_t from =
+            parse_number<uint64_t>(parameter(request.query, "resourceVersion")).value_or(0);
         if (!fail_watches.empty()) {
             stream->end(std::unexpected{take(fail_watches)});
         } else if (from < compacted_) {
             Error expired = error_from_status(
-                410, R"({"kind":"Status","reason":"Expired","message":"too old resource version"})");
+                410,
+                R"({"kind":"Status","reason":"Expired","message":"too old resource version"})");
             stream->end(std::unexpected{expired});
         } else {
             for (const auto& event : history_)
@@ -225,7 +230,8 @@ class FakeApi final : public Transport {
     };
 
     static std::string line_of(const ApiRequest& request) {
-        return concat(request.method, " ", request.path, request.query.empty() ? "" : "?", request.query);
+        return concat(request.method, " ", request.path, request.query.empty() ? "" : "?",
+                      request.query);
     }
     static Error take(std::deque<Error>& errors) {
         Error error = std::move(errors.front());
@@ -259,7 +265,8 @@ class FakeApi final : public Transport {
         return concat(of.substr(0, at), after.substr(after.find('/'))) == collection;
     }
     static std::string text_of(const Stored& object, uint64_t at) {
-        return concat("{\"metadata\":{", object.meta, ",\"resourceVersion\":\"", at, "\"}", object.rest, "}");
+        return concat("{\"metadata\":{", object.meta, ",\"resourceVersion\":\"", at, "\"}",
+                      object.rest, "}");
     }
 
     void store(const std::string& path, const std::string& uid, const std::string& meta,
@@ -289,14 +296,17 @@ class FakeApi final : public Transport {
     }
     bool is_item(std::string_view path) const {
         const auto parts = split(path, '/');
-        const bool spaced = parts.size() > 4 && std::ranges::find(parts, "namespaces") != parts.end();
+        const bool spaced =
+            parts.size() > 4 && std::ranges::find(parts, "namespaces") != parts.end();
         const size_t base = parts[1] == "api" ? 3 : 4;
         return parts.size() - base == (spaced ? 4u : 2u);
     }
     Result<ApiResponse> create(const ApiRequest& request) {
         const auto body = codec::parse_json(request.body);
-        const std::string path = concat(request.path, "/", body->root.text_at({"metadata", "name"}));
-        if (objects_.contains(path)) return fail(Reason::AlreadyExists, concat(path, " already exists"));
+        const std::string path =
+            concat(request.path, "/", body->root.text_at({"metadata", "name"}));
+        if (objects_.contains(path))
+            return fail(Reason::AlreadyExists, concat(path, " already exists"));
         put(path, rest_of(body->root), owner_of(body->root));
         return ApiResponse{201, Bytes{text(path)}};
     }
@@ -304,9 +314,10 @@ class FakeApi final : public Transport {
         const auto body = codec::parse_json(request.body);
         return change(request.path, known, rest_of(body->root), request.body);
     }
-    Result<ApiResponse> change(const std::string& path, const Stored& known, const std::string& rest,
-                               std::string_view body) {
-        const auto wanted = json_text(json_member(json_member(body, "metadata"), "resourceVersion"));
+    Result<ApiResponse> change(const std::string& path, const Stored& known,
+                               const std::string& rest, std::string_view body) {
+        const auto wanted =
+            json_text(json_member(json_member(body, "metadata"), "resourceVersion"));
         if (!wanted.empty() && wanted != concat(known.revision))
             return fail(Reason::Conflict, concat(path, " has changed"));
         store(path, known.uid, known.meta, rest);
@@ -323,7 +334,8 @@ class FakeApi final : public Transport {
         return ApiResponse{200, Bytes{R"({"kind":"Status","status":"Success"})"}};
     }
     Result<ApiResponse> list(const ApiRequest& request) {
-        const auto limit = parse_number<size_t>(parameter(request.query, "limit")).value_or(100'000);
+        const auto limit =
+            parse_number<size_t>(parameter(request.query, "limit")).value_or(100'000);
         const auto after = parameter(request.query, "continue");   // the last path, in hex
         std::string items, last, next;
         size_t count = 0;
@@ -336,13 +348,16 @@ class FakeApi final : public Transport {
             append(items, items.empty() ? "" : ",", text(path));
             last = hex(path);
         }
-        return ApiResponse{200, Bytes{concat(R"({"kind":"ThingList","apiVersion":"v1","metadata":{"resourceVersion":")",
-                                             revision, "\",\"continue\":\"", next, "\"},\"items\":[", items, "]}")}};
+        return ApiResponse{
+            200,
+            Bytes{concat(R"({"kind":"ThingList","apiVersion":"v1","metadata":{"resourceVersion":")",
+                         revision, "\",\"continue\":\"", next, "\"},\"items\":[", items, "]}")}};
     }
     static std::string rest_of(const codec::Json& root) {
         std::string rest;
         for (const auto& member : root.members())
-            if (member.key != "metadata") append(rest, ",\"", member.key, "\":", codec::to_json(member.value));
+            if (member.key != "metadata")
+                append(rest, ",\"", member.key, "\":", codec::to_json(member.value));
         return rest;
     }
     static std::string owner_of(const codec::Json& root) {

@@ -44,7 +44,8 @@ TEST_F(TypedTest, an_informer_holds_views) {
     api.put(path, R"(,"status":{"phase":"Running"})");
     api.erase(path);
     executor.settle();
-    EXPECT_EQ(phases, (std::vector<std::string>{"none>Pending", "Pending>Running", "Running>none"}));
+    EXPECT_EQ(phases,
+              (std::vector<std::string>{"none>Pending", "Pending>Running", "Running>none"}));
     EXPECT_EQ(pods.size(), 0u);
 }
 

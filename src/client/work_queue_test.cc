@@ -155,7 +155,8 @@ TEST(WorkQueueStress, many_threads_reconcile_every_key_and_none_twice_at_once) {
         auto added = pool->make_waiter();
         for (int thread = 0; thread < 4; ++thread)
             pool->post([&queue, left, added] {
-                for (int i = 0; i < 500; ++i) queue.add({"", std::string(1, static_cast<char>('0' + i % 10))});
+                for (int i = 0; i < 500; ++i)
+                    queue.add({"", std::string(1, static_cast<char>('0' + i % 10))});
                 if (--*left == 0) added->notify();
             });
         added->wait();
