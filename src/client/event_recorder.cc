@@ -97,7 +97,8 @@ class EventRecorder::Flow : public std::enable_shared_from_this<Flow> {
                                                                                       executor} {}
 
     void record(Recorded event) {
-        const bool taken = waiting_.use([&](int& count) { return count < int{waiting_max} && ++count; });
+        const bool taken =
+            waiting_.use([&](int& count) { return count < int{waiting_max} && ++count; });
         if (!taken) return;
         strand_.post([self = shared_from_this(), event = std::move(event)]() mutable {
             self->queue_.push_back(std::move(event));
@@ -149,7 +150,8 @@ class EventRecorder::Flow : public std::enable_shared_from_this<Flow> {
         const MonoTime at = executor_.clock().monotonic();
         if (at - similar.last > similar_window) similar.messages.clear();
         similar.last = at;
-        const bool known = std::ranges::find(similar.messages, event_.message) != similar.messages.end();
+        const bool known =
+            std::ranges::find(similar.messages, event_.message) != similar.messages.end();
         key_ = concat(kind, "\n", event_.message);
         if (!known && std::ssize(similar.messages) < similar_max) {
             similar.messages.push_back(event_.message);
@@ -163,11 +165,12 @@ class EventRecorder::Flow : public std::enable_shared_from_this<Flow> {
         ++attempts_;
         Known& known = known_[key_];
         ApiRequest request = known.name.empty() ? creation() : repetition(known);
-        transport_.send(std::move(request), [weak = weak_from_this()](Result<ApiResponse> answer) mutable {
-            const auto self = weak.lock();
-            if (!self) return;
-            self->strand_.post([self, answer = std::move(answer)] { self->answered(answer); });
-        });
+        transport_.send(
+            std::move(request), [weak = weak_from_this()](Result<ApiResponse> answer) mutable {
+                const auto self = weak.lock();
+                if (!self) return;
+                self->strand_.post([self, answer = std::move(answer)] { self->answered(answer); });
+            });
     }
 
     std::string name_space() const {
