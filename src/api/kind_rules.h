@@ -18,5 +18,6 @@ extern const Rules secret_rules;
 extern const Rules service_rules;
 extern const Rules serviceaccount_rules;
 extern const Rules subjectaccessreview_rules;
+extern const Rules tokenrequest_rules;   // of a message: serviceaccounts/token
 
 }   // namespace skiff::api

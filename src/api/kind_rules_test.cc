@@ -81,8 +81,8 @@ TEST(KindRules, nodes) {
         {"well", "metadata: {name: x1}\nspec: {podCIDR: 10.1.0.0/24, taints: [{key: a, effect: NoSchedule}]}",
          "", ""},
         {"no such effect", "metadata: {name: x1}\nspec: {taints: [{key: a, effect: Nothing}]}", "",
-         "spec.taints[0].effect: Unsupported value: \"Nothing\": supported values: \"NoExecute\", "
-         "\"NoSchedule\", \"PreferNoSchedule\""},
+         "spec.taints[0].effect: Unsupported value: \"Nothing\": supported values: \"NoSchedule\", "
+         "\"PreferNoSchedule\", \"NoExecute\""},
         {"a taint twice",
          "metadata: {name: x1}\nspec: {taints: [{key: a, effect: NoSchedule}, {key: a, value: b, effect: "
          "NoSchedule}]}",
@@ -160,6 +160,11 @@ TEST(KindRules, events_stand_beside_their_object) {
          "involvedObject.namespace: Invalid value: \"b\": does not match event.namespace"},
         {"of a node", "metadata: {name: e, namespace: default}\ninvolvedObject: {kind: Node, name: x}", "",
          ""},
+        {"of the newer form",
+         "metadata: {name: e, namespace: a}\ninvolvedObject: {namespace: a, name: x}\neventTime: "
+         "2026-01-01T00:00:00.000000Z\nreportingComponent: c.io/x\nreportingInstance: i\naction: "
+         "Start",
+         "", "reason: Required value"},
     };
     check(kind_of("", "Event"), rows);
     const auto event = object_from(kind_of("", "Event"),

@@ -109,10 +109,28 @@ void validate_mirror(const Json& pod, const Json* old, Causes& causes) {
         add_invalid(causes, path, mirror, "may not remove or change mirror pod annotation");
 }
 
+// A token needs somebody to be the token of.
+void validate_tokens(const Json& spec, const FieldPath& path, Causes& causes) {
+    if (!text_of(spec, "serviceAccountName").empty()) return;
+    const auto volumes = field(spec, "volumes").items();
+    for (size_t i = 0; i < volumes.size(); ++i) {
+        const FieldPath volume = path.child("volumes", i);
+        const FieldPath projected = volume.child("projected");
+        const auto sources = field(volumes[i], "projected", "sources").items();
+        for (size_t j = 0; j < sources.size(); ++j) {
+            const FieldPath source = projected.child("sources", j);
+            if (present(field(sources[j], "serviceAccountToken")))
+                add_forbidden(causes, source.child("serviceAccountToken"),
+                              "must not be specified when serviceAccountName is not set");
+        }
+    }
+}
+
 void validate(const Json& pod, const Json* old, Causes& causes) {
     const FieldPath path{"spec"};
     validate_mirror(pod, old, causes);
     validate_pod_spec(field(pod, "spec"), path, causes);
+    validate_tokens(field(pod, "spec"), path, causes);
     if (old)
         validate_pod_update(pod, *old, causes);
     else

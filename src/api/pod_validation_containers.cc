@@ -37,8 +37,8 @@ void validate_ports(const Json& container, const PodFacts& pod, const FieldPath&
         const int64_t number = int_or(field(ports[i], "containerPort"), 0);
         const int64_t host_port = int_or(field(ports[i], "hostPort"), 0);
         if (pod.host_network && host_port != number)
-            add_invalid(causes, port_path.child("containerPort"), number,
-                        "must match `hostPort` when `hostNetwork` is true");
+            add_invalid(causes, port_path.child("hostPort"), host_port,
+                        "must match `containerPort` when `hostNetwork` is true");
     }
 }
 
@@ -64,14 +64,14 @@ void validate_host_ports(const Json& containers, std::string_view list, const Fi
 
 void validate_resize_policy(const Json& container, const FieldPath& path, Causes& causes) {
     const auto policies = field(container, "resizePolicy").items();
+    const FieldPath list = path.child("resizePolicy");
     for (size_t i = 0; i < policies.size(); ++i) {
-        const FieldPath entry = path.child("resizePolicy", i);
         const auto resource = text_of(policies[i], "resourceName");
         const auto policy = text_of(policies[i], "restartPolicy");
         if (!resource.empty() && resource != "cpu" && resource != "memory")
-            add_not_supported(causes, entry, resource, {"cpu", "memory"});
+            add_not_supported(causes, list, resource, {"cpu", "memory"});
         if (!policy.empty() && policy != "NotRequired" && policy != "RestartContainer")
-            add_not_supported(causes, entry, policy, {"NotRequired", "RestartContainer"});
+            add_not_supported(causes, list, policy, {"NotRequired", "RestartContainer"});
     }
 }
 

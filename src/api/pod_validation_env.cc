@@ -54,7 +54,8 @@ void validate_reference_name(const Json& reference, const FieldPath& path, Cause
 }
 
 void validate_key_ref(const Json& reference, const FieldPath& path, Causes& causes) {
-    if (text_of(reference, "name").empty()) add_required(causes, path.child("name"));
+    const auto name = text_of(reference, "name");
+    add_unless_ok(causes, path.child("name"), name, check_dns1123_subdomain(name));
     const auto key = text_of(reference, "key");
     if (!key.empty())
         add_unless_ok(causes, path.child("key"), key, check_format(Format::ConfigMapKey, key));
@@ -88,7 +89,9 @@ void validate_value_from(const Json& variable, const FieldPath& path, Causes& ca
         add_invalid(causes, path, "", "may not have more than one field specified at a time");
 }
 
-void validate_env_from(const Json& source, const FieldPath& path, Causes& causes) {
+// What is wrong with the sources as such stands at the list, as upstream has it.
+void validate_env_from(const Json& source, const FieldPath& list, const FieldPath& path,
+                       Causes& causes) {
     const auto prefix = text_of(source, "prefix");
     if (!prefix.empty())
         add_unless_ok(causes, path.child("prefix"), prefix, check_env_name(prefix));
@@ -101,9 +104,9 @@ void validate_env_from(const Json& source, const FieldPath& path, Causes& causes
         validate_reference_name(reference, reference_path, causes);
     }
     if (sources == 0)
-        add_invalid(causes, path, "", "must specify one of: `configMapRef` or `secretRef`");
+        add_invalid(causes, list, "", "must specify one of: `configMapRef` or `secretRef`");
     else if (sources > 1)
-        add_invalid(causes, path, "", "may not have more than one field specified at a time");
+        add_invalid(causes, list, "", "may not have more than one field specified at a time");
 }
 
 void validate_divisor(std::string_view resource, std::string_view text, const FieldPath& path,
@@ -113,7 +116,7 @@ void validate_divisor(std::string_view resource, std::string_view text, const Fi
     const std::string exact = divisor->canonical();
     const auto check = [&](Names allowed, std::string_view detail) {
         if (std::ranges::find(allowed, exact) == allowed.end())
-            add_invalid(causes, path.child("divisor"), exact, detail);
+            add_invalid(causes, path.child("divisor"), resource, detail);
     };
     if (resource.ends_with(".cpu"))
         check({"1", "1m"}, "only divisor's values 1m and 1 are supported with the cpu resource");
@@ -186,9 +189,10 @@ void validate_env(const Json& container, const FieldPath& path, Causes& causes) 
         validate_value_from(variables[i], from_path, causes);
     }
     const auto sources = field(container, "envFrom").items();
+    const FieldPath list = path.child("envFrom");
     for (size_t i = 0; i < sources.size(); ++i) {
         const FieldPath source_path = path.child("envFrom", i);
-        validate_env_from(sources[i], source_path, causes);
+        validate_env_from(sources[i], list, source_path, causes);
     }
 }
 

@@ -16,7 +16,11 @@ void validate_label_key(std::string_view key, const FieldPath& path, Causes& cau
     if (!key.empty()) add_unless_ok(causes, path, key, check_qualified_name(key));
 }
 
-void validate_requirement(const Json& requirement, const FieldPath& path, Causes& causes) {
+// Preferences may name values that no label can have.
+enum class Values : uint8_t { Checked, Free };
+
+void validate_requirement(const Json& requirement, Values checked, const FieldPath& path,
+                          Causes& causes) {
     const auto op = text_of(requirement, "operator");
     const auto values = field(requirement, "values").items();
     if ((op == "In" || op == "NotIn") && values.empty())
@@ -29,6 +33,9 @@ void validate_requirement(const Json& requirement, const FieldPath& path, Causes
         add_required(causes, path.child("values"),
                      "must be specified single value when `operator` is 'Lt' or 'Gt'");
     validate_label_key(text_of(requirement, "key"), path.child("key"), causes);
+    for (size_t i = 0; i < values.size() && checked == Values::Checked; ++i)
+        add_unless_ok(causes, path.child("values", i), values[i].text(),
+                      check_label_value(values[i].text()));
 }
 
 void validate_field_requirement(const Json& requirement, const FieldPath& path, Causes& causes) {
@@ -40,14 +47,18 @@ void validate_field_requirement(const Json& requirement, const FieldPath& path, 
                      "must be only one value when `operator` is 'In' or 'NotIn' for node field "
                      "selector");
     if (const auto key = text_of(requirement, "key"); key != "metadata.name")
-        add_invalid(causes, path.child("key"), key, "not a valid field selector key");
+        return add_invalid(causes, path.child("key"), key, "not a valid field selector key");
+    const auto values = field(requirement, "values").items();
+    for (size_t i = 0; i < values.size(); ++i)
+        add_unless_ok(causes, path.child("values", i), values[i].text(),
+                      check_dns1123_subdomain(values[i].text()));
 }
 
-void validate_node_term(const Json& term, const FieldPath& path, Causes& causes) {
+void validate_node_term(const Json& term, Values checked, const FieldPath& path, Causes& causes) {
     const auto expressions = field(term, "matchExpressions").items();
     for (size_t i = 0; i < expressions.size(); ++i) {
         const FieldPath entry = path.child("matchExpressions", i);
-        validate_requirement(expressions[i], entry, causes);
+        validate_requirement(expressions[i], checked, entry, causes);
     }
     const auto fields = field(term, "matchFields").items();
     for (size_t i = 0; i < fields.size(); ++i) {
@@ -74,7 +85,7 @@ void validate_node_affinity(const Json& affinity, const FieldPath& path, Causes&
                          "must have at least one node selector term");
         for (size_t i = 0; i < terms.size(); ++i) {
             const FieldPath term_path = selector_path.child("nodeSelectorTerms", i);
-            validate_node_term(terms[i], term_path, causes);
+            validate_node_term(terms[i], Values::Checked, term_path, causes);
         }
     }
     const auto preferred = field(affinity, preferred_name).items();
@@ -82,8 +93,13 @@ void validate_node_affinity(const Json& affinity, const FieldPath& path, Causes&
         const FieldPath entry = path.child(preferred_name, i);
         validate_weight(preferred[i], entry, causes);
         const FieldPath preference = entry.child("preference");
-        validate_node_term(field(preferred[i], "preference"), preference, causes);
+        validate_node_term(field(preferred[i], "preference"), Values::Free, preference, causes);
     }
+}
+
+void validate_topology_key(std::string_view key, const FieldPath& path, Causes& causes) {
+    if (key.empty()) add_required(causes, path, "can not be empty");
+    add_unless_ok(causes, path, key, check_qualified_name(key));
 }
 
 void validate_match_keys(const Json& term, const FieldPath& path, Causes& causes) {
@@ -108,7 +124,7 @@ void validate_pod_term(const Json& term, const FieldPath& path, Causes& causes) 
         add_unless_ok(causes, path.child("namespace"), name.text(),
                       check_dns1123_label(name.text()));
     validate_match_keys(term, path, causes);
-    validate_label_key(text_of(term, "topologyKey"), path.child("topologyKey"), causes);
+    validate_topology_key(text_of(term, "topologyKey"), path.child("topologyKey"), causes);
 }
 
 void validate_pod_affinity(const Json& affinity, const FieldPath& path, Causes& causes) {
@@ -142,7 +158,7 @@ void validate_toleration(const Json& toleration, const FieldPath& path, Causes& 
     if (op.empty() || op == "Equal")
         add_unless_ok(causes, path.child("operator"), value, check_label_value(value));
     else if (op == "Exists" && !value.empty())
-        add_invalid(causes, path.child("operator"), toleration,
+        add_invalid(causes, path.child("operator"), value,
                     "value must be empty when `operator` is 'Exists'");
 }
 
@@ -153,7 +169,7 @@ void validate_spread(std::span<const Json> constraints, size_t i, const FieldPat
         add_invalid(causes, path.child("maxSkew"), skew, "must be greater than zero");
     const auto key = text_of(constraint, "topologyKey");
     const auto unsatisfiable = text_of(constraint, "whenUnsatisfiable");
-    validate_label_key(key, path.child("topologyKey"), causes);
+    validate_topology_key(key, path.child("topologyKey"), causes);
     for (size_t j = 0; j < i; ++j)
         if (text_of(constraints[j], "topologyKey") == key &&
             text_of(constraints[j], "whenUnsatisfiable") == unsatisfiable)
@@ -164,7 +180,8 @@ void validate_spread(std::span<const Json> constraints, size_t i, const FieldPat
             add_invalid(causes, path.child("minDomains"), domains, "must be greater than zero");
         if (unsatisfiable != "DoNotSchedule")
             add_invalid(causes, path.child("minDomains"), domains,
-                        "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway");
+                        concat("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ",
+                               unsatisfiable));
     }
     const FieldPath selector = path.child("labelSelector");
     validate_label_selector(field(constraint, "labelSelector"), selector, causes);

@@ -123,7 +123,7 @@ void validate_pod_level_resources(const Json& spec, const FieldPath& path, Cause
     validate_lists(resources, resources_path, causes);
     if (!blank(field(resources, "claims")))
         add_forbidden(causes, resources_path.child("claims"),
-                      "claims may not be set for Resources at pod-level");
+                      "claims cannot be set for Resources at pod-level");
 }
 
 }   // namespace skiff::api

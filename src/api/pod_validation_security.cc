@@ -109,9 +109,11 @@ void validate_pod_security(const Json& spec, const FieldPath& path, Causes& caus
                     "ShareProcessNamespace and HostPID cannot both be enabled");
     const Json& host_users = field(spec, "hostUsers");
     if (!present(host_users) || truth(host_users)) return;
-    for (const std::string_view name : {"hostNetwork", "hostPID", "hostIPC"})
+    constexpr std::pair<std::string_view, std::string_view> shared[] = {
+        {"hostNetwork", "hostNetwork"}, {"hostPID", "HostPID"}, {"hostIPC", "HostIPC"}};
+    for (const auto& [name, shown] : shared)
         if (truth(field(spec, name)))
-            add_forbidden(causes, context_path.child(name), "when `hostUsers` is false");
+            add_forbidden(causes, path.child(shown), "when `pod.Spec.HostUsers` is false");
 }
 
 }   // namespace skiff::api

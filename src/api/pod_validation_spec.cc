@@ -40,9 +40,10 @@ void validate_host_aliases(const Json& spec, const FieldPath& path, Causes& caus
         const FieldPath entry = path.child("hostAliases", i);
         if (const auto ip = text_of(aliases[i], "ip"); !ip.empty())
             validate_ip(ip, entry.child("ip"), causes);
-        for (const Json& name : field(aliases[i], "hostnames").items())
-            add_unless_ok(causes, entry.child("hostnames"), name.text(),
-                          check_dns1123_subdomain(name.text()));
+        const auto names = field(aliases[i], "hostnames").items();
+        for (size_t j = 0; j < names.size(); ++j)
+            add_unless_ok(causes, entry.child("hostnames", j), names[j].text(),
+                          check_dns1123_subdomain(names[j].text()));
     }
 }
 
@@ -53,12 +54,13 @@ void validate_search_domains(const Json& config, const FieldPath& path, Causes& 
                     concat("must not have more than ", search_domains_max, " search paths"));
     size_t length = 0;
     for (size_t i = 0; i < searches.size(); ++i) {
-        std::string_view domain = searches[i].text();
+        std::string domain{searches[i].text()};
         length += domain.size() + (i > 0);
-        if (domain.ends_with('.')) domain.remove_suffix(1);
-        if (!domain.empty())
-            add_unless_ok(causes, path.child("searches", i), domain,
-                          check_dns1123_subdomain(domain));
+        if (domain == ".") continue;
+        if (domain.ends_with('.')) domain.pop_back();
+        std::string checked = domain;   // underscores are letters here
+        std::ranges::replace(checked, '_', 'x');
+        add_unless_ok(causes, path.child("searches", i), domain, check_dns1123_subdomain(checked));
     }
     if (length > search_text_max)
         add_invalid(causes, path.child("searches"), field(config, "searches"),
@@ -84,6 +86,10 @@ void validate_dns(const Json& spec, const FieldPath& path, Causes& causes) {
     for (size_t i = 0; i < servers.size(); ++i)
         validate_ip(servers[i].text(), config_path.child("nameservers", i), causes);
     validate_search_domains(config, config_path, causes);
+    const auto options = field(config, "options").items();
+    for (size_t i = 0; i < options.size(); ++i)
+        if (text_of(options[i], "name").empty())
+            add_required(causes, config_path.child("options", i), "must not be empty");
 }
 
 void validate_gates(const Json& spec, const FieldPath& path, Causes& causes) {

@@ -93,7 +93,7 @@ TEST(PodValidation, ports) {
         {"in the node's network",
          "hostNetwork: true\ncontainers: [{name: a, image: b, ports: [{containerPort: 80, hostPort: "
          "8080}]}]",
-         "spec.containers[0].ports[0].containerPort: Invalid value: 80: must match `hostPort` when "
+         "spec.containers[0].ports[0].hostPort: Invalid value: 8080: must match `containerPort` when "
          "`hostNetwork` is true"},
     };
     check(rows);
@@ -142,7 +142,7 @@ TEST(PodValidation, environment) {
          "\"limits.memory\", \"requests.cpu\", \"requests.ephemeral-storage\", "
          "\"requests.memory\""},
         {"everything from nowhere", "containers: [{name: a, image: b, envFrom: [{prefix: X}]}]",
-         "spec.containers[0].envFrom[0]: Invalid value: \"\": must specify one of: `configMapRef` "
+         "spec.containers[0].envFrom: Invalid value: \"\": must specify one of: `configMapRef` "
          "or `secretRef`"},
     };
     check(rows);
@@ -164,7 +164,7 @@ TEST(PodValidation, volumes_and_mounts) {
         {"out of the volume",
          "volumes: [{name: v}]\ncontainers: [{name: a, image: b, volumeMounts: [{name: v, "
          "mountPath: /x, subPath: ../y}]}]",
-         "spec.containers[0].volumeMounts[0].subPath: Invalid value: \"../y\": must not contain "
+         "spec.containers[0].volumeMounts.subPath: Invalid value: \"../y\": must not contain "
          "'..'"},
         {"two of one name", "volumes: [{name: v}, {name: v}]\ncontainers: [{name: a, image: b}]",
          "spec.volumes[1].name: Duplicate value: \"v\""},
@@ -191,12 +191,17 @@ TEST(PodValidation, volumes_and_mounts) {
         {"two files of one path",
          "volumes: [{name: v, projected: {sources: [{downwardAPI: {items: [{path: f, fieldRef: "
          "{fieldPath: metadata.name}}]}}, {serviceAccountToken: {path: f}}]}}]\n"
-         "containers: [{name: a, image: b}]",
+         "serviceAccountName: s\ncontainers: [{name: a, image: b}]",
          "spec.volumes[0].projected: Invalid value: \"f\": conflicting duplicate paths"},
+        {"a token of nobody",
+         "volumes: [{name: v, projected: {sources: [{serviceAccountToken: {path: f}}]}}]\n"
+         "containers: [{name: a, image: b}]",
+         "spec.volumes[0].projected.sources[0].serviceAccountToken: Forbidden: must not be specified "
+         "when serviceAccountName is not set"},
         {"only the privileged share mounts",
          "volumes: [{name: v}]\ncontainers: [{name: a, image: b, volumeMounts: [{name: v, "
          "mountPath: /x, mountPropagation: Bidirectional}]}]",
-         "spec.containers[0].volumeMounts[0].mountPropagation: Forbidden: Bidirectional mount "
+         "spec.containers[0].volumeMounts.mountPropagation: Forbidden: Bidirectional mount "
          "propagation is available only to privileged containers"},
     };
     check(rows);
@@ -349,7 +354,7 @@ TEST(PodValidation, updates) {
          "containers: [{name: a, image: b}]", ""},
         {"a gate more", "containers: [{name: a, image: b}]",
          "schedulingGates: [{name: g}]\ncontainers: [{name: a, image: b}]",
-         "spec.schedulingGates: Forbidden: only deletion is allowed, but found new scheduling gate "
+         "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate "
          "'g'"},
     };
     for (const auto& row : rows)

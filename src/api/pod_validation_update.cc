@@ -3,6 +3,7 @@
 #include <string>
 
 #include "api/json_fields.h"
+#include "api/names.h"
 #include "api/pod_defaults.h"
 #include "api/pod_validation.h"
 #include "api/tree_diff.h"
@@ -61,10 +62,12 @@ void validate_tolerations(const Json& spec, const Json& old, const FieldPath& pa
 void validate_scheduling_gates(const Json& spec, const Json& old, const FieldPath& path,
                                Causes& causes) {
     const auto before = field(old, "schedulingGates").items();
-    for (const Json& gate : field(spec, "schedulingGates").items()) {
-        const auto name = text_of(gate, "name");
+    const auto now = field(spec, "schedulingGates").items();
+    for (size_t i = 0; i < now.size(); ++i) {
+        const auto name = text_of(now[i], "name");
+        const FieldPath entry = path.child("schedulingGates", i);
         if (std::ranges::none_of(before, [&](const Json& g) { return text_of(g, "name") == name; }))
-            add_forbidden(causes, path.child("schedulingGates"),
+            add_forbidden(causes, entry.child("name"),
                           concat("only deletion is allowed, but found new scheduling gate '", name,
                                  "'"));
     }
@@ -111,14 +114,19 @@ Json without_allowed_changes(const Json& spec, const Json& old, Arena& arena) {
     return munged;
 }
 
+bool is_sidecar(const Json& pod, std::string_view name) {
+    return std::ranges::any_of(field(pod, "spec", "initContainers").items(), [&](const Json& c) {
+        return text_of(c, "name") == name && text_of(c, "restartPolicy") == "Always";
+    });
+}
+
 void validate_finished_stays(const Json& pod, const Json& old, std::string_view list,
-                             const FieldPath& path, Causes& causes) {
-    const auto policy = text_of(old, "spec", "restartPolicy");
+                             std::string_view policy, const FieldPath& path, Causes& causes) {
     if (policy == "Always") return;
     const auto now = field(pod, "status", list).items();
     for (const Json& before : field(old, "status", list).items()) {
         const Json& ended = field(before, "state", "terminated");
-        if (!present(ended)) continue;
+        if (!present(ended) || is_sidecar(old, text_of(before, "name"))) continue;
         if (policy == "OnFailure" && int_or(field(ended, "exitCode"), 0) != 0) continue;
         for (size_t i = 0; i < now.size(); ++i) {
             if (text_of(now[i], "name") != text_of(before, "name")) continue;
@@ -127,6 +135,15 @@ void validate_finished_stays(const Json& pod, const Json& old, std::string_view 
             add_forbidden(causes, entry.child("state"),
                           "may not be transitioned to non-terminated state");
         }
+    }
+}
+
+void validate_addresses(const Json& pod, std::string_view list, const FieldPath& status,
+                        Causes& causes) {
+    const auto addresses = field(pod, "status", list).items();
+    for (size_t i = 0; i < addresses.size(); ++i) {
+        const auto ip = text_of(addresses[i], "ip");
+        add_unless_ok(causes, status.child(list, i), ip, check_format(Format::Ip, ip));
     }
 }
 
@@ -140,6 +157,7 @@ void validate_pod_update(const Json& pod, const Json& old_pod, Causes& causes) {
     validate_counts(spec, old, path, causes);
     if (causes.size() != before) return;
     validate_deadline(spec, old, path, causes);
+    if (causes.size() != before && present(field(spec, "activeDeadlineSeconds"))) return;
     validate_tolerations(spec, old, path, causes);
     validate_scheduling_gates(spec, old, path, causes);
     if (gated(old)) validate_gated_node_selector(spec, old, path, causes);
@@ -173,6 +191,8 @@ void validate_ephemeral_containers_update(const Json& pod, const Json& old, Caus
 
 void validate_pod_resize(const Json& pod, const Json& old, Causes& causes) {
     const FieldPath spec{"spec"};
+    if (present(field(old, "metadata", "annotations", "kubernetes.io/config.mirror")))
+        return add_forbidden(causes, {}, "static pods cannot be resized");
     if (qos_class_of(field(pod, "spec")) != qos_class_of(field(old, "spec")))
         add_invalid(causes, spec, qos_class_of(field(pod, "spec")),
                     "Pod QOS Class may not change as a result of resizing");
@@ -191,12 +211,16 @@ void validate_pod_resize(const Json& pod, const Json& old, Causes& causes) {
 
 void validate_pod_status_update(const Json& pod, const Json& old, Causes& causes) {
     const FieldPath status{"status"};
-    validate_finished_stays(pod, old, "containerStatuses", status, causes);
-    validate_finished_stays(pod, old, "initContainerStatuses", status, causes);
-    const auto phase = text_of(pod, "status", "qosClass");
+    const auto qos = text_of(pod, "status", "qosClass");
     const auto was = text_of(old, "status", "qosClass");
-    if (!phase.empty() && !was.empty() && phase != was)
-        add_invalid(causes, status.child("qosClass"), phase, immutable_message);
+    if (!qos.empty() && !was.empty() && qos != was)
+        add_invalid(causes, status.child("qosClass"), qos, immutable_message);
+    const auto policy = text_of(old, "spec", "restartPolicy");
+    validate_finished_stays(pod, old, "containerStatuses", policy, status, causes);
+    validate_finished_stays(pod, old, "initContainerStatuses", policy, status, causes);
+    validate_finished_stays(pod, old, "ephemeralContainerStatuses", "Never", status, causes);
+    validate_addresses(pod, "podIPs", status, causes);
+    validate_addresses(pod, "hostIPs", status, causes);
 }
 
 }   // namespace skiff::api

@@ -25,7 +25,8 @@ constexpr std::string_view sources_in_order[] = {
     "storageos",     "projected",      "scaleIO",         "csi",
     "ephemeral",     "image"};
 
-constexpr std::string_view mode_message = "must be a number between 0 and 0777 (octal), both inclusive";
+constexpr std::string_view mode_message =
+    "must be a number between 0 and 0777 (octal), both inclusive";
 
 bool has_parent_part(std::string_view path) {
     return std::ranges::any_of(split(path, '/'), [](auto part) { return part == ".."; });
@@ -211,15 +212,15 @@ const Json* volume_of(const Json& spec, std::string_view name) {
     return nullptr;
 }
 
-void validate_sub_path(const Json& mount, ContainerRole role, const FieldPath& path,
-                       Causes& causes) {
+void validate_sub_path(const Json& mount, ContainerRole role, const FieldPath& list,
+                       const FieldPath& path, Causes& causes) {
     for (const std::string_view name : {"subPath", "subPathExpr"}) {
         const auto value = text_of(mount, name);
         if (value.empty()) continue;
         if (role == ContainerRole::Ephemeral)
             add_forbidden(causes, path.child(name), "cannot be set for an Ephemeral Container");
         else
-            validate_inner_path(value, path.child(name), causes);
+            validate_inner_path(value, list.child(name), causes);
     }
     const auto expression = text_of(mount, "subPathExpr");
     if (!expression.empty() && !text_of(mount, "subPath").empty())
@@ -243,16 +244,17 @@ void validate_recursive_read_only(const Json& mount, const FieldPath& path, Caus
                       "may only be specified when mountPropagation is None or not specified");
 }
 
+// Some of what is wrong stands at the list and not at its element, as upstream has it.
 void validate_mount(const Json& mount, const Json& container, ContainerRole role,
-                    const PodFacts& pod, const FieldPath& path, Causes& causes) {
+                    const PodFacts& pod, const FieldPath& list, const FieldPath& path,
+                    Causes& causes) {
     const auto name = text_of(mount, "name");
-    if (!name.empty() && !volume_of(pod.spec, name))
-        add_not_found(causes, path.child("name"), name);
-    validate_sub_path(mount, role, path, causes);
-    validate_recursive_read_only(mount, path, causes);
+    if (!volume_of(pod.spec, name)) add_not_found(causes, path.child("name"), name);
+    validate_sub_path(mount, role, list, path, causes);
+    validate_recursive_read_only(mount, list, causes);
     if (text_of(mount, "mountPropagation") == "Bidirectional" &&
         !truth(field(container, "securityContext", "privileged")))
-        add_forbidden(causes, path.child("mountPropagation"),
+        add_forbidden(causes, list.child("mountPropagation"),
                       "Bidirectional mount propagation is available only to privileged containers");
 }
 
@@ -297,9 +299,10 @@ void validate_volumes(const Json& spec, const FieldPath& path, Causes& causes) {
 void validate_volume_mounts(const Json& container, ContainerRole role, const PodFacts& pod,
                             const FieldPath& path, Causes& causes) {
     const auto mounts = field(container, "volumeMounts").items();
+    const FieldPath list = path.child("volumeMounts");
     for (size_t i = 0; i < mounts.size(); ++i) {
         const FieldPath mount_path = path.child("volumeMounts", i);
-        validate_mount(mounts[i], container, role, pod, mount_path, causes);
+        validate_mount(mounts[i], container, role, pod, list, mount_path, causes);
         const auto place = text_of(mounts[i], "mountPath");
         for (size_t j = 0; j < i && !place.empty(); ++j)
             if (text_of(mounts[j], "mountPath") == place)

@@ -11,7 +11,7 @@ namespace {
 
 constexpr Rules no_rules{};
 
-constexpr std::array<std::pair<std::string_view, const Rules*>, 13> named{{
+constexpr std::array<std::pair<std::string_view, const Rules*>, 14> named{{
     {"binding", &binding_rules},
     {"configmap", &configmap_rules},
     {"csr", &csr_rules},
@@ -25,12 +25,14 @@ constexpr std::array<std::pair<std::string_view, const Rules*>, 13> named{{
     {"service", &service_rules},
     {"serviceaccount", &serviceaccount_rules},
     {"subjectaccessreview", &subjectaccessreview_rules},
+    {"tokenrequest", &tokenrequest_rules},
 }};
 
 }   // namespace
 
 const Rules& rules_of(std::string_view name) {
-    const auto found = std::ranges::find(named, name, &std::pair<std::string_view, const Rules*>::first);
+    using Named = std::pair<std::string_view, const Rules*>;
+    const auto found = std::ranges::find(named, name, &Named::first);
     return found == named.end() ? no_rules : *found->second;
 }
 

@@ -70,6 +70,17 @@ void validate_binding(const Json& binding, const Json*, Causes& causes) {
         add_required(causes, target.child("name"));
 }
 
+// The expiry that a token may have; the server's own limit may be shorter.
+void validate_token_request(const Json& request, const Json*, Causes& causes) {
+    const FieldPath spec{"spec"};
+    const FieldPath path = spec.child("expirationSeconds");
+    const int64_t seconds = int_or(field(request, "spec", "expirationSeconds"), 3600);
+    if (seconds < 600)
+        add_invalid(causes, path, seconds, "may not specify a duration less than 10 minutes");
+    if (seconds > int64_t{1} << 32)
+        add_invalid(causes, path, seconds, "may not specify a duration larger than 2^32 seconds");
+}
+
 // What is asked, about one action of one kind.
 void validate_access_review(const Json& review, const Json*, Causes& causes) {
     const FieldPath path{"spec"};
@@ -106,5 +117,6 @@ const Rules endpoints_rules{.validate = validate_endpoints};
 const Rules lease_rules{.validate = validate_lease};
 const Rules serviceaccount_rules{};
 const Rules subjectaccessreview_rules{.validate = validate_access_review};
+const Rules tokenrequest_rules{.validate = validate_token_request};
 
 }   // namespace skiff::api
