@@ -52,7 +52,8 @@ void Channel::on_events(unsigned events) {
     }
     const bool broken = events & Loop::HangUp;
     if (asked_writable_ || waiting() > 0) {
-        if (broken || (events & (write_wants_read_ ? Loop::Readable : Loop::Writable))) write_some();
+        const unsigned ready = write_wants_read_ ? Loop::Readable : Loop::Writable;
+        if (broken || (events & ready)) write_some();
     }
     if (closed_ || read_ended_ || (paused_ && !finishing_)) {
         if (!closed_ && broken && read_ended_) close();   // both sides are gone

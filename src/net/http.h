@@ -62,7 +62,8 @@ class BodySource {
   public:
     enum class State { More, Wait, End, Abort };   // Abort: cut the connection or stream
     virtual ~BodySource() = default;
-    // Appends about `want` bytes at the most to `out`; Wait: nothing now, wake() was or will be called.
+    // Appends about `want` bytes at the most to `out`. Wait: nothing more now, wake() was or will
+    // be called. What is appended counts whatever is returned, except with Abort.
     virtual State pull(std::vector<Slice>& out, size_t want) = 0;
     // Called once before the first pull; wake may be called from any thread, also after the end.
     virtual void on_wake(std::function<void()> wake) = 0;
@@ -86,10 +87,12 @@ class RawStream {
     // closed or failed; nothing follows. Data is held back while paused. The callbacks come in
     // rounds of their own and may destroy the stream; they are let go after the end and after
     // finish(), so that they may own it.
-    virtual void start(std::function<void(std::string_view)> on_data, std::function<void()> on_end) = 0;
+    virtual void start(std::function<void(std::string_view)> on_data,
+                       std::function<void()> on_end) = 0;
     virtual void pause() = 0;
     virtual void resume() = 0;
-    virtual bool write(std::string_view bytes) = 0;     // false: buffered above the mark, wait for drain
+    // False: taken, but what waits is above the mark; write more after `drained`.
+    virtual bool write(std::string_view bytes) = 0;
     virtual void on_drain(std::function<void()> drained) = 0;
     virtual void finish() = 0;   // flush what is written, then close; nothing is called any more
     virtual class Loop& loop() = 0;

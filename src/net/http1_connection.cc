@@ -185,7 +185,8 @@ class Http1Connection final : public Connection {
     }
 
     bool begin_body() {
-        if (framing_.kind == Framing::Kind::Length && framing_.length > hub_->options.body_bytes_max)
+        if (framing_.kind == Framing::Kind::Length &&
+            framing_.length > hub_->options.body_bytes_max)
             return refuse_large();
         if (const auto expect = request_.headers.find("expect")) {
             if (!iequals(*expect, "100-continue"))

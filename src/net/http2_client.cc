@@ -63,7 +63,8 @@ class Http2Client final : public ClientConnection {
         fields.push_back(header_field(":scheme", scheme_));
         fields.push_back(header_field(":authority", host));
         fields.push_back(header_field(":path", request.target));
-        if (!request.headers.find("user-agent")) fields.push_back(header_field("user-agent", "skiff"));
+        if (!request.headers.find("user-agent"))
+            fields.push_back(header_field("user-agent", "skiff"));
         for (const auto& [name, value] : request.headers) {
             if (name == "host" || name == "content-length" || is_connection_header(name)) continue;
             fields.push_back(header_field(name, value));
@@ -72,9 +73,9 @@ class Http2Client final : public ClientConnection {
         stream->call = call;
         nghttp2_data_provider provider{.source = {.ptr = stream.get()}, .read_callback = read_body};
         if (!request.body.empty()) fields.push_back(header_field("content-length", length));
-        const auto id = nghttp2_submit_request(session_.get(), nullptr, fields.data(), fields.size(),
-                                               request.body.empty() ? nullptr : &provider,
-                                               stream.get());
+        const auto id = nghttp2_submit_request(
+            session_.get(), nullptr, fields.data(), fields.size(),
+            request.body.empty() ? nullptr : &provider, stream.get());
         ++call->attempts;
         if (id < 0) {   // the identifiers of this connection are used up
             retire();
@@ -93,7 +94,8 @@ class Http2Client final : public ClientConnection {
         if (found == streams_.end() || found->second->call.get() != &call) return;
         graveyard_.push_back(std::move(found->second));   // nghttp2 may still read its body
         streams_.erase(found);
-        nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, call.stream_id, NGHTTP2_CANCEL);
+        nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, call.stream_id,
+                                  NGHTTP2_CANCEL);
         flush_later();
         if (!streams_.empty()) return;
         deadline_.clear();
@@ -253,7 +255,8 @@ class Http2Client final : public ClientConnection {
 
     void on_stream_close(int32_t id, uint32_t code) {
         auto* stream = find(id);
-        std::erase_if(graveyard_, [id](const auto& buried) { return buried->call->stream_id == id; });
+        std::erase_if(graveyard_,
+                      [id](const auto& buried) { return buried->call->stream_id == id; });
         if (!stream) return;
         stream->ended = true;
         stream->error_code = code;

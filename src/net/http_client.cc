@@ -242,7 +242,8 @@ class CallExchange final : public HttpClient::Exchange {
     void set_paused(bool paused) {
         if (call_->paused == paused) return;
         call_->paused = paused;
-        if (const auto connection = call_->connection.lock()) connection->set_paused(*call_, paused);
+        if (const auto connection = call_->connection.lock())
+            connection->set_paused(*call_, paused);
     }
 
     const std::shared_ptr<Call> call_;

@@ -72,7 +72,7 @@ struct WholeResponse {
     Headers headers;
     std::string body;
 };
-Result<WholeResponse> fetch(Executor& executor, Loop& loop, HttpClient& client, ClientRequest request,
-                            size_t body_bytes_max = 64u << 20);
+Result<WholeResponse> fetch(Executor& executor, Loop& loop, HttpClient& client,
+                            ClientRequest request, size_t body_bytes_max = 64u << 20);
 
 }   // namespace skiff::net

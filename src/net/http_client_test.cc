@@ -96,7 +96,8 @@ TEST_P(NetClient, large_bodies_pass_both_ways) {
     const auto got = world.ask({.method = "PUT", .target = "/", .body = body});
     ASSERT_TRUE(got) << got.error().message;
     EXPECT_TRUE(got->body == body);
-    const auto refused = world.ask({.method = "PUT", .target = "/", .body = std::string(4u << 20, 'x')});
+    const auto refused =
+        world.ask({.method = "PUT", .target = "/", .body = std::string(4u << 20, 'x')});
     ASSERT_TRUE(refused) << refused.error().message;
     EXPECT_EQ(refused->status, 413);
     EXPECT_NE(refused->body.find("RequestEntityTooLarge"), std::string::npos);
@@ -149,7 +150,9 @@ TEST_P(NetClient, a_paused_exchange_holds_the_server_back_and_a_dropped_one_is_g
                                   const auto before = read.fetch_add(data.size());
                                   EXPECT_LT(pulled->load(), before + between_bytes_max);
                                   exchange->pause();
-                                  world.thread.loop().post([&] { if (exchange) exchange->resume(); });
+                                  world.thread.loop().post([&] {
+                                      if (exchange) exchange->resume();
+                                  });
                                   if (before < 8u << 20 && before + data.size() >= 8u << 20)
                                       enough.set_value();
                               },
@@ -328,7 +331,8 @@ TEST(NetEndpoint, unix_sockets_and_names_are_dialled) {
     ASSERT_TRUE(got) << got.error().message;
     EXPECT_EQ(got->body, "GET /u? ");
     TestServer other{echo};
-    const auto by_name = make_http_client(thread.loop(), {.host = "localhost", .port = other.port()});
+    const auto by_name =
+        make_http_client(thread.loop(), {.host = "localhost", .port = other.port()});
     EXPECT_EQ(fetch(*executor, thread.loop(), *by_name, {.target = "/n"})->body, "GET /n? ");
     const auto nobody = make_http_client(thread.loop(), {.unix_path = path + "-none"});
     const auto refused = fetch(*executor, thread.loop(), *nobody, {.target = "/"});

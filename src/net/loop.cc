@@ -64,7 +64,8 @@ class EpollLoop final : public Loop {
     ~EpollLoop() override {
         ASSERT(in_loop());
         while (true) {
-            std::vector<Task> tasks = inbox_.use([](Inbox& inbox) { return std::move(inbox.tasks); });
+            const auto tasks =
+                inbox_.use([](Inbox& inbox) { return std::exchange(inbox.tasks, {}); });
             auto timers = std::move(timers_);
             timers_.clear();
             if (tasks.empty() && timers.empty() && !drop_one_callback()) break;

@@ -111,7 +111,8 @@ TEST(NetLoop, what_callbacks_hold_is_freed_with_the_loop) {
         thread.loop().post([&] {
             auto holder = std::make_shared<Holder>();
             seen = holder;
-            holder->watch = thread.loop().watch(pair.left.get(), Loop::Readable, [holder](unsigned) {});
+            holder->watch =
+                thread.loop().watch(pair.left.get(), Loop::Readable, [holder](unsigned) {});
             thread.loop().after(1h, [holder] {});
             made.set_value();
         });

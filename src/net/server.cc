@@ -143,7 +143,8 @@ void adopt_socket(const std::shared_ptr<Hub>& hub, Fd fd, const std::shared_ptr<
                   Peer peer, const std::shared_ptr<std::atomic<size_t>>& count) {
     const auto token = std::make_shared<Token>(hub, count);
     if (hub->draining) return;
-    auto transport = tls ? Transport::server(std::move(fd), tls->native()) : Transport{std::move(fd)};
+    auto transport =
+        tls ? Transport::server(std::move(fd), tls->native()) : Transport{std::move(fd)};
     const auto channel = Channel::make(hub->loop, std::move(transport), token);
     token->channel = channel.get();
     hub->channels.emplace(channel.get(), channel);

@@ -15,8 +15,8 @@ namespace skiff::net {
 
 struct ServerOptions {
     size_t body_bytes_max = 3u << 20;
-    Duration header_timeout = std::chrono::seconds{10};    // from connect to a whole request head
-    Duration idle_timeout = std::chrono::minutes{3};       // a kept-alive connection without request
+    Duration header_timeout = std::chrono::seconds{10};   // from connect to a whole request head
+    Duration idle_timeout = std::chrono::minutes{3};      // a kept connection without request
 };
 
 class Server {

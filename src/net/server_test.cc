@@ -1,6 +1,7 @@
 #include "net/server.h"
 
 #include <future>
+#include <set>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -263,6 +264,23 @@ TEST(NetHttp1, a_dropped_responder_answers_500) {
     EXPECT_NE(answer.body.find("\"reason\":\"InternalError\""), std::string::npos);
 }
 
+TEST(NetHttp1, a_client_that_shut_its_side_still_gets_a_finite_answer_but_is_told_gone) {
+    std::promise<void> gone;
+    std::promise<std::shared_ptr<Responder>> pending;
+    TestServer server{[&](Request, std::shared_ptr<Responder> responder) {
+        responder->on_gone([&gone] { gone.set_value(); });
+        pending.set_value(std::move(responder));
+    }};
+    Client client{server.port()};
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    const auto responder = pending.get_future().get();
+    ::shutdown(client.transport().fd(), SHUT_WR);
+    gone.get_future().get();
+    responder->send(text_response("all the same"));
+    EXPECT_EQ(client.read_answer().body, "all the same");
+    EXPECT_EQ(client.read_to_end(), "");
+}
+
 TEST(NetHttp1, header_values_cannot_add_headers) {
     TestServer server{[](Request, std::shared_ptr<Responder> responder) {
         Response response = text_response("x");
@@ -362,6 +380,13 @@ TEST(NetTls, certificate_and_roots_are_swapped_while_running) {
                       .connected()));
 }
 
+TEST(NetTls, a_handshake_that_does_not_come_is_cut) {
+    const Certificates certificates;
+    TestServer server{echo, certificates.server_tls(), {.header_timeout = 20ms}};
+    Client silent{server.port()};
+    EXPECT_EQ(silent.read_to_end(), "");
+}
+
 TEST(NetTls, plain_http_on_the_tls_port_is_told_so) {
     const Certificates certificates;
     TestServer server{echo, certificates.server_tls()};
@@ -381,7 +406,8 @@ TEST(NetServer, drain_finishes_requests_ends_watches_and_cuts_the_rest_at_the_de
         if (request.path == "/log") responder->send({.source = log});
         if (request.path == "/slow") pending.set_value(std::move(responder));
     }};
-    Client idle{server.port()}, watching{server.port()}, logging{server.port()}, slow{server.port()};
+    Client idle{server.port()}, watching{server.port()};
+    Client logging{server.port()}, slow{server.port()};
     watching.send("GET /watch HTTP/1.1\r\nHost: x\r\n\r\n");
     while (watching.read_some().find("event") == std::string::npos) {}
     logging.send("GET /log HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -398,6 +424,57 @@ TEST(NetServer, drain_finishes_requests_ends_watches_and_cuts_the_rest_at_the_de
     EXPECT_EQ(logging.read_to_end(), "");             // cut
     drained.get_future().get();
     EXPECT_EQ(server.server->connections(), 0u);
+}
+
+TEST(NetServer, its_end_closes_every_connection_and_tells_who_holds_one) {
+    std::promise<void> gone, stream_ended, upgraded;
+    std::unique_ptr<RawStream> stream;   // dies before the loop
+    TestServer server{[&](Request request, std::shared_ptr<Responder> responder) {
+        if (request.path == "/wait") {
+            responder->on_gone([&gone] { gone.set_value(); });
+            responder->send({.source = std::make_shared<Lines>()});
+            return;
+        }
+        responder->upgrade({}, [&](std::unique_ptr<RawStream> taken) {
+            stream = std::move(taken);
+            stream->start([](std::string_view) {}, [&] {
+                stream.reset();
+                stream_ended.set_value();
+            });
+            upgraded.set_value();
+        });
+    }};
+    Client waiting{server.port()}, raw{server.port()}, idle{server.port()};
+    waiting.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_NE(waiting.read_some(), "");
+    raw.send("GET /raw HTTP/1.1\r\nHost: x\r\n\r\n");
+    upgraded.get_future().get();
+    server.server.reset();
+    gone.get_future().get();
+    stream_ended.get_future().get();
+    EXPECT_EQ(waiting.read_to_end(), "");
+    EXPECT_EQ(idle.read_to_end(), "");
+    while (!raw.read_some().empty()) {}
+}
+
+TEST(NetServer, connections_are_spread_over_loops) {
+    LoopThread one{os_clock(), "one"}, two{os_clock(), "two"};
+    const auto server =
+        make_server({&one.loop(), &two.loop()}, listen_tcp("::", 0).value(), nullptr,
+                    [&](Request request, std::shared_ptr<Responder> responder) {
+                        EXPECT_EQ(request.peer->address, "127.0.0.1");   // not ::ffff:127.0.0.1
+                        const bool first = &responder->loop() == &one.loop();
+                        responder->send(text_response(first ? "one" : "two"));
+                    })
+            .value();
+    std::set<std::string> seen;
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 4; ++i) {
+        clients.push_back(std::make_unique<Client>(server->port()));
+        clients.back()->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        seen.insert(clients.back()->read_answer().body);
+    }
+    EXPECT_EQ(seen, (std::set<std::string>{"one", "two"}));
 }
 
 TEST(NetServer, two_listeners_on_one_port_fail_with_the_port_in_the_message) {

@@ -54,7 +54,8 @@ Result<Transport> Transport::client(Fd fd, const std::shared_ptr<void>& tls_cont
             return fail_openssl("verify address '" + name + "'");
     } else {
         SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        if (SSL_set1_host(ssl, name.c_str()) != 1 || SSL_set_tlsext_host_name(ssl, name.c_str()) != 1)
+        if (SSL_set1_host(ssl, name.c_str()) != 1 ||
+            SSL_set_tlsext_host_name(ssl, name.c_str()) != 1)
             return fail_openssl("verify name '" + name + "'");
     }
     return made;
