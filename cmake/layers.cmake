@@ -49,17 +49,6 @@ function(skiff_layer_tests)
   endforeach()
 endfunction()
 
-# *_bench.cc become <layer>_bench, built only when asked for.
-function(skiff_layer_benches)
-  foreach(layer IN LISTS SKIFF_LAYERS)
-    file(GLOB_RECURSE benches CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${layer}/*_bench.cc)
-    if(benches)
-      add_executable(${layer}_bench EXCLUDE_FROM_ALL ${benches})
-      target_link_libraries(${layer}_bench PRIVATE skiff_${layer})
-    endif()
-  endforeach()
-endfunction()
-
 # The simulated world: may include everything, nothing includes it.
 function(skiff_sim)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/*.cc)
