@@ -139,20 +139,6 @@ void validate_status(const Json& request, const Json* old, Causes& causes) {
                       "updates may not modify the contents of an issued certificate");
 }
 
-// `approval` decides; it neither issues nor changes what was asked.
-bool prepare_subresource(std::string_view subresource, Json& request, const Json& old,
-                         Arena& arena) {
-    if (subresource != "approval") return false;
-    request.set_borrowed(arena, "spec", field(old, "spec").deep_copy(arena));
-    Json& status = request.make_object(arena, "status");
-    const Json& issued = field(old, "status", "certificate");
-    if (present(issued))
-        status.set_borrowed(arena, "certificate", issued.deep_copy(arena));
-    else
-        status.remove("certificate");
-    return true;
-}
-
 void validate_subresource(std::string_view, const Json& request, const Json& old,
                           Causes& causes) {
     validate_conditions(request, causes);
@@ -165,7 +151,6 @@ const Rules csr_rules{
     .prepare = prepare,
     .validate = validate,
     .validate_status = validate_status,
-    .prepare_subresource = prepare_subresource,
     .validate_subresource = validate_subresource,
 };
 

@@ -1,6 +1,6 @@
-// Sets of field paths, in the form that managedFields stores them (FieldsV1): an object whose keys
-// are path elements — "f:name" a field or map key, "k:{…}" a list element by its keys, "v:…" a list
-// element by its value — and whose values are the sets below. A path is a member when its node is
+// Sets of field paths, in the form that managedFields has them (FieldsV1): an object whose keys are
+// path elements ("f:name" a field or map key, "k:{…}" a list element by its keys, "v:…" a list
+// element by its value) and whose values are the sets below. A path is a member when its node is
 // empty or holds ".". Semantics: structured-merge-diff, KEP-555.
 #pragma once
 

@@ -104,10 +104,6 @@ TEST(KindRules, namespaces_start_with_a_finalizer_and_a_label) {
     EXPECT_EQ(problems_of(kind_of("", "Namespace"), "metadata: {name: x1}\nspec: {finalizers: [x]}"),
               "spec.finalizers: Invalid value: \"x\": name is neither a standard finalizer name nor "
               "is it fully qualified");
-    auto final = object_from(kind_of("", "Namespace"), "metadata: {name: x1, labels: {a: b}}");
-    ASSERT_TRUE(namespace_rules.prepare_subresource("finalize", final.root, space.root, final.arena));
-    EXPECT_EQ(codec::to_json(*final.root.find("spec")), "{}");
-    EXPECT_EQ(final.root.at_path({"metadata", "labels", "a"}), nullptr);
 }
 
 TEST(KindRules, services) {

@@ -10,7 +10,7 @@
 namespace skiff::api {
 
 struct FieldsChange {
-    std::string_view manager;        // fieldManager, or the user agent's first word; at most 128 characters
+    std::string_view manager;        // fieldManager, or the user agent's first word
     std::string_view subresource;    // "" for the main one
     WallTime now;
 };

@@ -130,14 +130,16 @@ TEST(ApiManagedFields, who_changes_a_field_owns_it) {
     world.update("a", 0, R"({"metadata":{"labels":{"x":"1","y":"1"}},"spec":{"replicas":1}})");
     EXPECT_EQ(world.update("b", 1,
                            R"({"metadata":{"labels":{"x":"2","y":"1"}},"spec":{"replicas":1}})"),
-              R"(a/Update 0 {"f:metadata":{"f:labels":{".":{},"f:y":{}}},"f:spec":{"f:replicas":{}}})"
+              R"(a/Update 0 {"f:metadata":{"f:labels":{".":{},"f:y":{}}},)"
+              R"("f:spec":{"f:replicas":{}}})"
               "\n"
               R"(b/Update 1 {"f:metadata":{"f:labels":{"f:x":{}}}})"
               "\n");
     // Nothing changed: nobody's time does.
     EXPECT_EQ(world.update("b", 2,
                            R"({"metadata":{"labels":{"x":"2","y":"1"}},"spec":{"replicas":1}})"),
-              R"(a/Update 0 {"f:metadata":{"f:labels":{".":{},"f:y":{}}},"f:spec":{"f:replicas":{}}})"
+              R"(a/Update 0 {"f:metadata":{"f:labels":{".":{},"f:y":{}}},)"
+              R"("f:spec":{"f:replicas":{}}})"
               "\n"
               R"(b/Update 1 {"f:metadata":{"f:labels":{"f:x":{}}}})"
               "\n");
@@ -178,7 +180,8 @@ TEST(ApiManagedFields, a_client_may_reset_but_not_lose_them) {
     World world;
     world.update("a", 0, R"({"metadata":{"labels":{"x":"1"}}})");
     EXPECT_NE(world.update("b", 1, R"({"metadata":{"labels":{"x":"1"}}})"), "");
-    EXPECT_EQ(world.update("b", 1, R"({"metadata":{"labels":{"x":"1"},"managedFields":[{}]}})"), "");
+    EXPECT_EQ(world.update("b", 1, R"({"metadata":{"labels":{"x":"1"},"managedFields":[{}]}})"),
+              "");
     EXPECT_EQ(world.update("b", 2, R"({"metadata":{"labels":{"x":"2"}}})"), "");
     EXPECT_EQ(world.object(), R"({"metadata":{"labels":{"x":"2"}}})");
     World other;
@@ -209,7 +212,8 @@ TEST(ApiManagedFields, old_updates_are_merged) {
 TEST(ApiServerSideApply, creates_merges_and_gives_up) {
     World world;
     EXPECT_EQ(world.apply("me", 0, R"({"apiVersion":"apps/v1","kind":"Set","metadata":{"name":"x",
-        "labels":{"a":"1","b":"1"}},"spec":{"replicas":1,"containers":[{"name":"c","image":"i"}]}})"),
+        "labels":{"a":"1","b":"1"}},"spec":{"replicas":1,
+        "containers":[{"name":"c","image":"i"}]}})"),
               R"(me/Apply 0 {"f:metadata":{"f:labels":{"f:a":{},"f:b":{}}},"f:spec":{)"
               R"("f:containers":{"k:{\"name\":\"c\"}":{".":{},"f:image":{},"f:name":{}}},)"
               R"("f:replicas":{}}})"

@@ -62,23 +62,6 @@ void validate_status(const Json& space, const Json*, Causes& causes) {
                     "may only be 'Active' if `deletionTimestamp` is empty");
 }
 
-bool prepare_subresource(std::string_view subresource, Json& space, const Json& old, Arena& arena) {
-    if (subresource != "finalize") return false;
-    Json result = old.deep_copy(arena);
-    Json& metadata = result.make_object(arena, "metadata");
-    for (const std::string_view name : {"resourceVersion", "managedFields"})
-        if (present(field(space, "metadata", name)))
-            metadata.set_borrowed(arena, name, field(space, "metadata", name));
-    const Json& finalizers = field(space, "spec", "finalizers");
-    Json& spec = result.make_object(arena, "spec");
-    if (present(finalizers))
-        spec.set_borrowed(arena, "finalizers", finalizers);
-    else
-        spec.remove("finalizers");
-    space = result;
-    return true;
-}
-
 void validate_subresource(std::string_view, const Json& space, const Json& old, Causes& causes) {
     validate(space, &old, causes);
 }
@@ -90,7 +73,6 @@ const Rules namespace_rules{
     .prepare = prepare,
     .validate = validate,
     .validate_status = validate_status,
-    .prepare_subresource = prepare_subresource,
     .validate_subresource = validate_subresource,
 };
 

@@ -88,6 +88,9 @@ void validate_status(const Json& node, const Json*, Causes& causes) {
     validate_addresses(node, causes);
 }
 
+// A node's agent creates it with its status: there is nothing to reset.
+void prepare(Json&, const Json*, Arena&) {}
+
 // podCIDR and the first of podCIDRs always say the same.
 void default_node(Json& node, Arena& arena) {
     Json* spec = node.find("spec");
@@ -104,6 +107,7 @@ void default_node(Json& node, Arena& arena) {
 
 const Rules node_rules{
     .defaults = default_node,
+    .prepare = prepare,
     .validate = validate,
     .validate_status = validate_status,
     .selectable = selectable_with_flags,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/schema.h"
@@ -35,7 +36,9 @@ void apply_defaults(const Kind& kind, Json& object, Arena& arena);
 // What the tables' rules mean: `required` is for what Go can tell from its absence (a text, a list or
 // a map that is empty, a pointer or a time that is absent), and for a port of 0; `format` is for texts,
 // for each element of a list and for the keys of a map.
-std::vector<Cause> validate(const Kind& kind, const Json& object, const Json* old);
+// `subresource` is what is written, "" the object itself: of a status the kind's own check of it counts.
+std::vector<Cause> validate(const Kind& kind, const Json& object, const Json* old,
+                            std::string_view subresource = {});
 // Invalid as apimachinery words it: `Pod "x" is invalid: spec.containers: Required value`.
 Error invalid_error(const Kind& kind, std::string_view name, std::vector<Cause> causes);
 

@@ -121,16 +121,15 @@ TEST(PodPrepare, a_new_pods_status_is_the_servers) {
               R"("message":"Scheduling is blocked due to non-empty scheduling gates"}]})");
 }
 
-TEST(PodPrepare, ephemeral_containers_are_all_their_subresource_changes) {
-    auto old = codec::parse_json(R"({"metadata":{"name":"p","resourceVersion":"1"},"spec":{"containers":[{"name":"a","image":"x"}]}})");
-    auto pod = codec::parse_json(R"({"metadata":{"name":"p","resourceVersion":"7","labels":{"a":"b"}},
-        "spec":{"containers":[{"name":"a","image":"y"}],"ephemeralContainers":[{"name":"d","image":"z"}]}})");
-    const Rules& rules = rules_of("pod");
-    ASSERT_TRUE(rules.prepare_subresource("ephemeralcontainers", pod->root, old->root, pod->arena));
-    EXPECT_EQ(codec::to_json(pod->root),
-              R"({"metadata":{"name":"p","resourceVersion":"7"},"spec":{"containers":[{"name":"a","image":"x"}],)"
-              R"("ephemeralContainers":[{"name":"d","image":"z"}]}})");
-    EXPECT_FALSE(rules.prepare_subresource("status", pod->root, old->root, pod->arena));
+TEST(PodPrepare, a_pod_that_names_no_account_is_the_default_one) {
+    auto pod = codec::parse_json(R"({"spec":{"containers":[{"name":"a"}]}})");
+    rules_of("pod").prepare(pod->root, nullptr, pod->arena);
+    EXPECT_EQ(pod->root.text_at({"spec", "serviceAccountName"}), "default");
+    EXPECT_EQ(pod->root.text_at({"spec", "serviceAccount"}), "default");
+    auto mirror = codec::parse_json(
+        R"({"metadata":{"annotations":{"kubernetes.io/config.mirror":"x"}},"spec":{"containers":[]}})");
+    rules_of("pod").prepare(mirror->root, nullptr, mirror->arena);
+    EXPECT_EQ(mirror->root.at_path({"spec", "serviceAccountName"}), nullptr);
 }
 
 }   // namespace

@@ -66,6 +66,14 @@ void expand_affinity(Json& spec, const Json& labels, Arena& arena) {
     }
 }
 
+// Every pod acts as somebody; those that a node reports of itself have no account.
+void default_account(Json& pod, Json& spec, Arena& arena) {
+    if (!text_of(spec, "serviceAccountName").empty()) return;
+    if (present(field(pod, "metadata", "annotations", mirror_annotation))) return;
+    for (const std::string_view name : {"serviceAccountName", "serviceAccount"})
+        spec.set_borrowed(arena, name, Json::borrowed("default"));
+}
+
 void prepare_created(Json& pod, Arena& arena) {
     Json status = Json::object();
     status.set_borrowed(arena, "phase", Json::borrowed("Pending"));
@@ -74,6 +82,7 @@ void prepare_created(Json& pod, Arena& arena) {
         status.set_borrowed(arena, "qosClass", Json::borrowed(qos_class_of(*spec)));
         if (!blank(field(*spec, "schedulingGates")))
             status.make_array(arena, "conditions").push(arena, gated_condition(arena));
+        default_account(pod, *spec, arena);
         expand_affinity(*spec, field(pod, "metadata", "labels"), arena);
     }
     pod.set_borrowed(arena, "status", status);
@@ -141,43 +150,6 @@ void validate_status(const Json& pod, const Json* old, Causes& causes) {
     if (old) validate_pod_status_update(pod, *old, causes);
 }
 
-// The old pod, with the new one's containers' resources.
-void take_resources(Json& result, const Json& wanted, Arena& arena) {
-    for (const std::string_view list : {"containers", "initContainers"}) {
-        Json* containers = member(member(&result, "spec"), list);
-        if (!containers) continue;
-        for (Json& container : containers->items()) {
-            for (const Json& other : field(wanted, "spec", list).items()) {
-                if (text_of(other, "name") != text_of(container, "name")) continue;
-                for (const std::string_view name : {"resources", "resizePolicy"})
-                    if (present(field(other, name)))
-                        container.set_borrowed(arena, name, field(other, name));
-            }
-        }
-    }
-}
-
-bool prepare_subresource(std::string_view subresource, Json& pod, const Json& old, Arena& arena) {
-    if (subresource != "ephemeralcontainers" && subresource != "resize") return false;
-    Json result = old.deep_copy(arena);
-    if (const Json& metadata = field(pod, "metadata"); present(metadata)) {
-        // Keeps the precondition and whose change it is.
-        for (const std::string_view name : {"resourceVersion", "managedFields"})
-            if (present(field(metadata, name)))
-                result.make_object(arena, "metadata").set_borrowed(arena, name,
-                                                                   field(metadata, name));
-    }
-    const Json& ephemeral = field(pod, "spec", "ephemeralContainers");
-    if (subresource == "ephemeralcontainers" && present(ephemeral))
-        result.make_object(arena, "spec").set_borrowed(arena, "ephemeralContainers", ephemeral);
-    else if (subresource == "ephemeralcontainers")
-        result.make_object(arena, "spec").remove("ephemeralContainers");
-    else
-        take_resources(result, pod, arena);
-    pod = result;
-    return true;
-}
-
 void validate_subresource(std::string_view subresource, const Json& pod, const Json& old,
                           Causes& causes) {
     const FieldPath path{"spec"};
@@ -195,7 +167,6 @@ const Rules pod_rules{
     .prepare = prepare,
     .validate = validate,
     .validate_status = validate_status,
-    .prepare_subresource = prepare_subresource,
     .validate_subresource = validate_subresource,
     .selectable = selectable_with_flags,
 };

@@ -387,14 +387,9 @@ TEST(PodValidation, ephemeral_containers_only_come) {
          "spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container"},
     };
     for (const auto& row : rows) {
-        const auto now = testing::object_from(pod_kind(), pod(row.now));
-        const auto old = testing::object_from(pod_kind(), pod(row.old));
-        std::vector<Cause> causes;
-        rules_of("pod").validate_subresource("ephemeralcontainers", now.root, old.root, causes);
-        std::string text;
-        for (const Cause& cause : causes)
-            append(text, text.empty() ? "" : "\n", cause.field, ": ", cause.message);
-        EXPECT_EQ(text, row.problems) << row.why;
+        EXPECT_EQ(problems_of(pod_kind(), pod(row.now), pod(row.old), "ephemeralcontainers"),
+                  row.problems)
+            << row.why;
     }
 }
 

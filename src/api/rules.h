@@ -22,10 +22,7 @@ struct Rules {
     // For the status subresource only.
     void (*validate_status)(const codec::Json& object, const codec::Json* old, std::vector<Cause>& causes) = nullptr;
     // For the other subresources that speak the kind itself (pods/ephemeralcontainers, pods/resize,
-    // certificatesigningrequests/approval, namespaces/finalize). Before validation `object` is made
-    // the old one with only what the subresource may change; false: the kind has no such one.
-    bool (*prepare_subresource)(std::string_view subresource, codec::Json& object,
-                                const codec::Json& old, codec::Arena& arena) = nullptr;
+    // certificatesigningrequests/approval, namespaces/finalize), instead of `validate`.
     void (*validate_subresource)(std::string_view subresource, const codec::Json& object,
                                  const codec::Json& old, std::vector<Cause>& causes) = nullptr;
     // The value of a selectable field that is not its own path (e.g. involvedObject.*); absent: path.

@@ -1,4 +1,5 @@
-// For tests of rules: objects from YAML, as a request would bring them, and what is wrong with them.
+// For tests of rules: objects from YAML, as a request would bring them, and what is wrong with
+// them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -29,13 +30,14 @@ inline codec::Document object_from(const Kind& kind, std::string_view yaml) {
 
 // "path: message" a line each, of the kind's own rules and the tables'.
 inline std::string problems_of(const Kind& kind, std::string_view yaml,
-                               std::string_view old_yaml = {}) {
+                               std::string_view old_yaml = {},
+                               std::string_view subresource = {}) {
     auto document = object_from(kind, yaml);
     codec::Document old;
     if (!old_yaml.empty()) old = object_from(kind, old_yaml);
     const Json* before = old_yaml.empty() ? nullptr : &old.root;
     std::string text;
-    for (const Cause& cause : validate(kind, document.root, before))
+    for (const Cause& cause : validate(kind, document.root, before, subresource))
         append(text, text.empty() ? "" : "\n", cause.field, ": ", cause.message);
     return text;
 }

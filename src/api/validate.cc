@@ -138,18 +138,26 @@ void keep_first_of_each(Causes& causes) {
 
 }   // namespace
 
-std::vector<Cause> validate(const Kind& kind, const Json& object, const Json* old) {
+std::vector<Cause> validate(const Kind& kind, const Json& object, const Json* old,
+                            std::string_view subresource) {
     Causes causes;
     // What is stored nowhere needs no name.
     if (!stored_kind(kind).storage_prefix.empty()) validate_metadata(kind, object, old, causes);
+    const Rules& rules = rules_of(kind.rules);
+    if (subresource == "status") {
+        if (rules.validate_status) rules.validate_status(object, old, causes);
+        return causes;
+    }
     const FieldPath root;
     Validator validator{causes};
     for (const Field& field : kind.message->fields) {
         if (field.number == 0 || field.name == "metadata" || field.name == "status") continue;
         validator.field(field, object, old, root);
     }
-    const Rules& rules = rules_of(kind.rules);
-    if (rules.validate) rules.validate(object, old, causes);
+    if (!subresource.empty() && old && rules.validate_subresource)
+        rules.validate_subresource(subresource, object, *old, causes);
+    else if (rules.validate)
+        rules.validate(object, old, causes);
     if (causes.size() > 1) keep_first_of_each(causes);
     return causes;
 }

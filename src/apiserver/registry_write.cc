@@ -295,9 +295,7 @@ Result<Mutation> Registry::plan_update(Call& call, const ServedResource& resourc
                         .subresource = subresource, .name_space = call.info.name_space, .name = call.info.name,
                         .document = &document, .old = &old_copy, .also = &mutation.also};
     TRY_OK(admit(admission));
-    std::vector<Cause> causes;
-    if (subresource == "status" && rules.validate_status) rules.validate_status(object, &old_copy, causes);
-    else causes = api::validate(*resource.stored, object, &old_copy);
+    auto causes = api::validate(*resource.stored, object, &old_copy, subresource);
     if (!causes.empty()) return std::unexpected{api::invalid_error(*resource.stored, call.info.name, std::move(causes))};
 
     // The last finalizer is gone from an object that waits to be deleted: this is its deletion.
