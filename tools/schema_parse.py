@@ -99,9 +99,11 @@ class Kind:
     generation: bool = False
     rules: str = ""
     name_format: str = "dns1123subdomain"
-    subresources: list = dataclasses.field(default_factory=list)   # (name, verbs, kind, group, version)
+    # (name, verbs, kind, group, version)
+    subresources: list = dataclasses.field(default_factory=list)
     select: list = dataclasses.field(default_factory=list)
-    columns: list = dataclasses.field(default_factory=list)   # (name, type, cell, priority, format, doc)
+    # (name, type, cell, priority, format, doc)
+    columns: list = dataclasses.field(default_factory=list)
     deprecated: str = ""
     replacement: str = ""
     stored: str = ""
@@ -227,7 +229,8 @@ class Parser:
         if not re.fullmatch(r"[\w.\-]+", text):
             self.error(f"'{text}' is no type")
         field.type = "Message"
-        field.message = text if "." in text else f"{self.message.group}.{self.message.version}.{text}"
+        here = f"{self.message.group}.{self.message.version}."
+        field.message = text if "." in text else here + text
 
     def rule(self, field, rule):
         word, _, rest = rule.partition(" ")
@@ -301,7 +304,8 @@ class Parser:
             path, value = (items[0], "") if word == "absent" else ("", items[0])
             kind.differences.append((word.capitalize(), path, path, value))
         elif match := re.fullmatch(r"default (\S+) (.+)", text):
-            kind.differences.append(("Default", match[1], match[1], json.dumps(json.loads(match[2]))))
+            value = json.dumps(json.loads(match[2]))
+            kind.differences.append(("Default", match[1], match[1], value))
         else:
             self.error(f"'{text}' says nothing about a kind")
 

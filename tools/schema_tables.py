@@ -1,6 +1,7 @@
 """Writes the parsed schema as constinit C++ tables: one .cc a group-version and one registry."""
 import json
 import re
+import zlib
 
 FRONT = "// Made by tools/schemagen.py from schema/. Do not edit.\n"
 
@@ -199,6 +200,20 @@ class GroupVersionFile:
         self.lines.append("};")
         return name
 
+    def revision(self, kind):
+        """Changes when the normal form of the kind's objects may: with any field below it."""
+        seen, todo, lines = set(), [kind.name], []
+        while todo:
+            name = todo.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            for field in self.schema.messages[name].fields:
+                lines.append(f"{name} {field.name} {field.type} {field.shape} {field.presence} "
+                             f"{field.message} {field.default!r}")
+                todo += [field.message] if field.message else []
+        return zlib.crc32("\n".join(sorted(lines)).encode()) or 1
+
     def kind(self, kind):
         name = ident(kind.name)
         parts = [f".group = {text(group_text(kind.group))}", f".version = {text(kind.version)}",
@@ -235,5 +250,6 @@ class GroupVersionFile:
                       f".deprecated_since = {text(kind.deprecated)}"]
         if "list" in kind.verbs.split(","):
             parts.append(f".list_message = {self.use_message(kind.name + 'List')}")
+        parts.append(f".schema_revision = {self.revision(kind)}u")
         self.use_kind(kind.name)
         self.lines.append(f"constinit const Kind k_{name} = {{\n    " + ",\n    ".join(parts) + "};")

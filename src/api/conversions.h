@@ -12,7 +12,8 @@ namespace skiff::api {
 struct Conversion {
     // After the renames and moves, before what only the stored form can say comes from `existing`
     // (stored form; null on create).
-    Result<> (*to_stored)(codec::Json& object, const codec::Json* existing, codec::Arena& arena) = nullptr;
+    Result<> (*to_stored)(codec::Json& object, const codec::Json* existing,
+                          codec::Arena& arena) = nullptr;
     // Before the renames and moves.
     Result<> (*from_stored)(codec::Json& object, codec::Arena& arena) = nullptr;
 };

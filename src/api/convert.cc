@@ -69,7 +69,8 @@ class Keeper {
                     return left && right && *left == *right;
                 });
             });
-            if (old != olds.end() && item.is_object()) keep(*here.message, *there.message, item, *old, path);
+            if (old != olds.end() && item.is_object())
+                keep(*here.message, *there.message, item, *old, path);
         }
     }
 
@@ -87,7 +88,8 @@ class Keeper {
     }
     bool is_absent(const std::string& stored_path) const {
         return std::ranges::any_of(served_.differences, [&](const Difference& difference) {
-            return difference.kind == Difference::Kind::Absent && difference.stored_path == stored_path;
+            return difference.kind == Difference::Kind::Absent &&
+                   difference.stored_path == stored_path;
         });
     }
     bool differs_below(const std::string& stored_path) const {
@@ -146,7 +148,8 @@ Result<> to_stored(const Kind& served, Json& object, const Json* existing, Arena
 Result<> from_stored(const Kind& served, Json& object, Arena& arena) {
     if (served.stored) {
         for (const Difference& difference : served.differences) {
-            if (difference.kind == Difference::Kind::Absent) take_path(object, difference.stored_path);
+            if (difference.kind == Difference::Kind::Absent)
+                take_path(object, difference.stored_path);
             if (const auto* function = function_of(difference); function && function->from_stored)
                 TRY_OK(function->from_stored(object, arena));
         }

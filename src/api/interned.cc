@@ -35,7 +35,8 @@ class InternPool {
     void give_back(Entry* entry) {
         uint32_t count = entry->references.load(std::memory_order_relaxed);
         while (count > 1)
-            if (entry->references.compare_exchange_weak(count, count - 1, std::memory_order_release))
+            if (entry->references.compare_exchange_weak(count, count - 1,
+                                                        std::memory_order_release))
                 return;
         Shard& shard = shards_[entry->hash % shards_.size()];
         const std::lock_guard lock{shard.mutex};
@@ -73,7 +74,8 @@ class InternPool {
         using is_transparent = void;
         bool operator()(const Entry* left, const Entry* right) const { return left == right; }
         bool operator()(const Key& key, const Entry* entry) const {
-            return key.hash == entry->hash && key.text == std::string_view{entry->text(), entry->size};
+            return key.hash == entry->hash &&
+                   key.text == std::string_view{entry->text(), entry->size};
         }
         bool operator()(const Entry* entry, const Key& key) const { return (*this)(key, entry); }
     };

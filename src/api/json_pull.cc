@@ -31,7 +31,8 @@ void append_utf8(std::string& out, uint32_t code) {
 const char* closing_quote(const char* at, const char* end, bool& escapes) {
     escapes = false;
     while (at < end) {
-        const auto* quote = static_cast<const char*>(std::memchr(at, '"', static_cast<size_t>(end - at)));
+        const auto* quote =
+            static_cast<const char*>(std::memchr(at, '"', static_cast<size_t>(end - at)));
         if (!quote) return nullptr;
         const auto* slash =
             static_cast<const char*>(std::memchr(at, '\\', static_cast<size_t>(quote - at)));
@@ -93,7 +94,8 @@ bool JsonPull::next_member(bool& first, std::string_view& key) {
     if (!first && !take(',', "expected ',' or '}'")) return false;
     first = false;
     skip_space();
-    key = string(unescaped_key_);   // a buffer of its own: the key outlives the reading of its value
+    key =
+        string(unescaped_key_);   // a buffer of its own: the key outlives the reading of its value
     return !failed() && take(':', "expected ':'");
 }
 
@@ -209,7 +211,8 @@ std::string_view JsonPull::number() {
         return {};
     }
     const char* first = at_;
-    while (at_ < end_ && (std::strchr("+-.eE", *at_) || (*at_ >= '0' && *at_ <= '9')) && *at_) ++at_;
+    while (at_ < end_ && (std::strchr("+-.eE", *at_) || (*at_ >= '0' && *at_ <= '9')) && *at_)
+        ++at_;
     return {first, static_cast<size_t>(at_ - first)};
 }
 
@@ -252,7 +255,8 @@ std::string_view JsonPull::skip() {
     } else {
         boolean();
     }
-    return failed() ? std::string_view{} : std::string_view{first, static_cast<size_t>(at_ - first)};
+    return failed() ? std::string_view{}
+                    : std::string_view{first, static_cast<size_t>(at_ - first)};
 }
 
 }   // namespace skiff::api

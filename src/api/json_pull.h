@@ -20,7 +20,7 @@ class JsonPull {
 
     // bool first = true;
     // while (pull.next_member(first, key)) { … read or skip the value … }
-    // The same for elements. False at the end, or after a failure. The key lives until the next one.
+    // The same for elements. False at the end, or after a failure. The key lives to the next one.
     bool next_member(bool& first, std::string_view& key);
     bool next_element(bool& first);
 

@@ -13,7 +13,9 @@ using codec::Arena;
 using codec::Json;
 
 LeafProblem wrong_type() { return {.wrong_type = true, .message = {}}; }
-LeafProblem problem(std::string message) { return {.wrong_type = false, .message = std::move(message)}; }
+LeafProblem problem(std::string message) {
+    return {.wrong_type = false, .message = std::move(message)};
+}
 
 void replace_text(Json& value, const std::string& text, Arena& arena) {
     if (value.as_string() != text) value = Json::string(arena, text);
@@ -21,7 +23,8 @@ void replace_text(Json& value, const std::string& text, Arena& arena) {
 
 // The unmarshalers of Time, Duration and IntOrString read a value of their own, outside any field.
 LeafProblem wrong_inner(const Json& value, std::string_view wanted) {
-    return problem(concat("json: cannot unmarshal ", go_kind(value), " into Go value of type ", wanted));
+    return problem(
+        concat("json: cannot unmarshal ", go_kind(value), " into Go value of type ", wanted));
 }
 
 LeafProblem check_integer(Json& value, int64_t min, int64_t max) {
@@ -34,7 +37,8 @@ LeafProblem check_integer(Json& value, int64_t min, int64_t max) {
 LeafProblem check_bytes(Json& value, Arena& arena) {
     if (!value.is_string()) return wrong_type();
     std::string text{value.as_string()};
-    std::erase_if(text, [](char c) { return c == '\n' || c == '\r'; });   // Go's decoder passes them
+    std::erase_if(text,
+                  [](char c) { return c == '\n' || c == '\r'; });   // Go's decoder passes them
     const auto decoded = base64_decoded(text);
     if (!decoded) {
         size_t at = 0;
@@ -71,11 +75,13 @@ LeafProblem check_duration(Json& value, Arena& arena) {
 }
 
 LeafProblem check_quantity(Json& value, Arena& arena) {
-    const std::string text = value.is_string() ? std::string{value.as_string()} : codec::to_json(value);
+    const std::string text =
+        value.is_string() ? std::string{value.as_string()} : codec::to_json(value);
     const auto quantity = Quantity::parse(text.empty() ? "0" : text);
     if (!quantity) return problem(quantity.error().message);
     const auto canonical = quantity->canonical();
-    if (!value.is_string() || value.as_string() != canonical) value = Json::string(arena, canonical);
+    if (!value.is_string() || value.as_string() != canonical)
+        value = Json::string(arena, canonical);
     return {};
 }
 
@@ -97,7 +103,8 @@ bool is_omitted_zero(const Field& field, const Json& value) {
 
 Json implied_value(const Field& field) {
     if (field.shape != Shape::Single || field.number == 0) return {};
-    if (field.type == Type::Message) return field.presence == Presence::Optional ? Json{} : Json::object();
+    if (field.type == Type::Message)
+        return field.presence == Presence::Optional ? Json{} : Json::object();
     if (field.presence != Presence::Always) return {};
     switch (field.type) {
     case Type::Bool: return Json::boolean(false);
@@ -129,7 +136,8 @@ LeafProblem check_leaf(Type type, Json& value, Arena& arena) {
         if (value.is_string()) return {};
         if (!value.is_number()) return wrong_inner(value, "int32");
         Json number = value;
-        if (!check_integer(number, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()))
+        if (!check_integer(number, std::numeric_limits<int32_t>::min(),
+                           std::numeric_limits<int32_t>::max()))
             return {};
         return problem(concat("json: cannot unmarshal number ", codec::to_json(value),
                               " into Go value of type int32"));

@@ -25,7 +25,9 @@ struct LeafProblem {
 };
 LeafProblem check_leaf(Type type, codec::Json& value, codec::Arena& arena);
 
-std::string_view go_kind(const codec::Json& value);   // "string", "number", "bool", "array", "object"
-std::string go_type(const Field& field, bool element);   // "[]v1.Container"; an element: "v1.Container"
+std::string_view go_kind(
+    const codec::Json& value);   // "string", "number", "bool", "array", "object"
+std::string go_type(const Field& field,
+                    bool element);   // "[]v1.Container"; an element: "v1.Container"
 
 }   // namespace skiff::api

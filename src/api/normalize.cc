@@ -74,7 +74,7 @@ class Normalizer {
 
   private:
     static size_t index_of(const Message& message, const Field* field) {
-        // `all` holds the message's own fields in order, with those of inline messages between them.
+        // `all` holds the message's own fields in order, and between them those of inline ones.
         const auto own = (reinterpret_cast<uintptr_t>(field) -
                           reinterpret_cast<uintptr_t>(message.fields.data())) / sizeof(Field);
         if (own < message.all.size() && message.all[own] == field) return own;
@@ -87,7 +87,8 @@ class Normalizer {
     bool shaped(const Field& field, Json& value, const Place& place) {
         if (field.shape == Shape::Single) return single(field, value, place, false);
         const bool list = field.shape == Shape::List;
-        if (list ? !value.is_array() : !value.is_object()) return type_error(field, value, place, false);
+        if (list ? !value.is_array() : !value.is_object())
+            return type_error(field, value, place, false);
         Place inner = place;
         if (list) {
             for (Json& item : value.items()) {
@@ -144,9 +145,10 @@ class Normalizer {
         if (failed()) return false;
         std::string path;
         place.append_go(path);
-        problem_ = concat("json: cannot unmarshal ", what.empty() ? go_kind(value) : std::string_view{what},
-                          " into Go struct field ", place.message->short_name(), ".", path, " of type ",
-                          go_type(field, element));
+        problem_ =
+            concat("json: cannot unmarshal ",
+                   what.empty() ? go_kind(value) : std::string_view{what}, " into Go struct field ",
+                   place.message->short_name(), ".", path, " of type ", go_type(field, element));
         return false;
     }
 

@@ -31,7 +31,8 @@ class Decoder {
     explicit Decoder(Arena& arena) : arena_{arena} {}
 
     Result<> message(const Message& message, std::string_view bytes, Json& object) {
-        if (++depth_ > depth_max) return fail(Reason::BadRequest, "the protobuf message is nested too deep");
+        if (++depth_ > depth_max)
+            return fail(Reason::BadRequest, "the protobuf message is nested too deep");
         ProtoReader reader{bytes};
         while (reader.next()) {
             const Field* field = field_of(message, reader.number());
@@ -48,7 +49,8 @@ class Decoder {
         if (field.shape == Shape::List) {
             Json& list = object.make_array(arena_, field.name);
             if (is_varint(field.type)) {
-                reader.each_varint([&](uint64_t value) { list.push(arena_, varint(field.type, value)); });
+                reader.each_varint(
+                    [&](uint64_t value) { list.push(arena_, varint(field.type, value)); });
                 return {};
             }
             Json item;
@@ -94,7 +96,8 @@ class Decoder {
         case Type::Int64: out = varint(field.type, reader.uint64()); return {};
         case Type::Double: {
             const double value = reader.float64();
-            if (!(value - value == 0)) return fail(Reason::BadRequest, concat(field.name, ": no finite number"));
+            if (!(value - value == 0))
+                return fail(Reason::BadRequest, concat(field.name, ": no finite number"));
             out = Json::number(value);
             return {};
         }
@@ -127,7 +130,9 @@ class Decoder {
         switch (field.type) {
         case Type::Time:
         case Type::MicroTime: return time(field, numbers[1], numbers[2], out);
-        case Type::Duration: out = Json::string(arena_, go_duration(Duration{numbers[1]})); return {};
+        case Type::Duration:
+            out = Json::string(arena_, go_duration(Duration{numbers[1]}));
+            return {};
         case Type::Quantity: return text(field, texts[1].empty() ? "0" : texts[1], out);
         case Type::IntOrString:
             if (numbers[1] == 1) return text(field, texts[3], out);
@@ -171,7 +176,8 @@ class Decoder {
     }
     static Json varint(Type type, uint64_t value) {
         if (type == Type::Bool) return Json::boolean(value != 0);
-        if (type == Type::Int32) return Json::integer(static_cast<int32_t>(static_cast<uint32_t>(value)));
+        if (type == Type::Int32)
+            return Json::integer(static_cast<int32_t>(static_cast<uint32_t>(value)));
         return Json::integer(static_cast<int64_t>(value));
     }
 

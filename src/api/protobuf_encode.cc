@@ -1,4 +1,4 @@
-// The tree into Kubernetes' protobuf: ascending field numbers, map keys sorted, plain messages always.
+// The tree into Kubernetes' protobuf: ascending numbers, map keys sorted, plain messages always.
 #include <algorithm>
 #include <vector>
 
@@ -156,7 +156,8 @@ class Encoder {
 }   // namespace
 
 Result<> encode_protobuf(const Message& message, const Json& value, std::string& out) {
-    if (!value.is_object()) return fail(Reason::InternalError, "only an object is a protobuf message");
+    if (!value.is_object())
+        return fail(Reason::InternalError, "only an object is a protobuf message");
     Encoder encoder{out};
     return encoder.message(message, value);
 }

@@ -25,7 +25,7 @@ enum class Type : uint8_t {
     Message,       // `message` says which
     Any,           // RawExtension, JSON: any value
     FieldsV1,      // any object
-    StringList,    // a named list of strings in Go (ExtraValue, Verbs): protobuf wraps it in a message
+    StringList,    // a named list of strings in Go (ExtraValue, Verbs); a message in protobuf
 };
 
 enum class Shape : uint8_t { Single, List, Map };   // Map: from string
@@ -69,7 +69,7 @@ struct Field {
     Presence presence = Presence::Plain;
     bool required = false;
     bool immutable = false;
-    bool inline_ = false;             // Go's json:",inline": the message's fields stand in the parent
+    bool inline_ = false;             // Go's json:",inline": its fields stand in the parent
     const Message* message = nullptr; // Type::Message, or the values of a Map/List of messages
     std::string_view default_json;    // "" none; else JSON text, e.g. `10`, `"Always"`, `{}`
     std::span<const std::string_view> enum_values;   // empty: any
@@ -83,8 +83,8 @@ struct Field {
     ListType list_type = ListType::Atomic;
     std::span<const std::string_view> map_keys;      // ListType::Map
     MapType map_type = MapType::Granular;
-    bool unique = false;              // a list's map_keys, or a set's elements, must differ: upstream
-                                      // lets them repeat in many a list, so it is said where it holds
+    bool unique = false;              // a list's map_keys, or a set's elements, must differ: not
+                                      // said where upstream lets them repeat
     std::string_view doc;             // a sentence in our own words, for `kubectl explain`
     uint16_t since_minor = 0;         // the 1.x release the field came in; 0: long ago
 };
@@ -94,14 +94,14 @@ struct Message {
     std::span<const Field> fields;
     std::string_view doc;
     std::string_view openapi_name;    // "io.k8s.api.core.v1.PodSpec"
-    // Every field as JSON has it, those of inline_ messages in their place; empty for tables made at
-    // run time, which have no inline_ ones. And its index by name (see field_of), made with it.
+    // Every field as JSON has it, those of inline_ messages in their place; empty for tables made
+    // at run time, which have no inline_ ones. And its index by name (see field_of).
     std::span<const Field* const> all;
     std::span<const uint8_t> slots;
     uint32_t hash_seed = 0;
 
     std::string_view short_name() const { return name.substr(name.rfind('.') + 1); }   // "PodSpec"
-    std::string_view go_name() const;                                                  // "v1.PodSpec"
+    std::string_view go_name() const;   // "v1.PodSpec"
 };
 const Field* field_of(const Message& message, std::string_view name);   // also through inline_ ones
 const Field* field_of(const Message& message, uint32_t number);   // its own, inline_ ones as such
@@ -145,8 +145,8 @@ struct Kind {
     std::span<const std::string_view> short_names;
     std::span<const std::string_view> categories;
     Scope scope = Scope::Namespaced;
-    std::string_view verbs;           // "create,delete,deletecollection,get,list,patch,update,watch";
-                                      // review kinds: "create"; stored nowhere when no get
+    std::string_view verbs;           // "create,delete,…", sorted; review kinds: "create"; stored
+                                      // nowhere when no get
     const Message* message = nullptr;
     std::span<const Subresource> subresources;
     std::span<const Column> columns;
@@ -157,11 +157,15 @@ struct Kind {
     bool has_status = false;          // status is split off (generation counts spec changes)
     bool has_generation = false;
     std::string_view rules;           // names the C++ functions of the kind (api/rules.h); "" none
-    std::string_view name_format;     // "dns1123subdomain" (default), "dns1123label", "dns1035label", "path"
+    std::string_view name_format;     // "dns1123subdomain" (default), "dns1123label",
+                                      // "dns1035label", "path"
     bool deprecated = false;
     std::string_view replacement;     // for the Warning header: "apps/v1 Deployment"
     std::string_view deprecated_since;   // "v1.22"
     const Message* list_message = nullptr;   // PodList; null when the kind cannot be listed
+    // Changes when a field anywhere below the kind does (not its words): stored bytes that carry
+    // another one are normalised before use. Never 0 for a built-in kind.
+    uint32_t schema_revision = 0;
 
     std::string api_version() const;  // "v1", "apps/v1"
 };

@@ -47,6 +47,15 @@ TEST(Schema, a_served_version_names_the_stored_one) {
     EXPECT_EQ(served->storage_prefix, stored_kind(*served).storage_prefix);
 }
 
+TEST(Schema, kinds_have_revisions_of_their_own) {
+    std::set<uint32_t> seen;
+    for (const Kind* kind : builtin_kinds()) {
+        if (kind->stored) continue;
+        EXPECT_NE(kind->schema_revision, 0u);
+        EXPECT_TRUE(seen.insert(kind->schema_revision).second) << kind->kind;
+    }
+}
+
 TEST(Schema, plural_names_are_unique_in_a_group_version) {
     std::set<std::string> seen;
     for (const Kind* kind : builtin_kinds())

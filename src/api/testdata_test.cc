@@ -2,11 +2,13 @@
 // object with every field set must be known whole, and come back the same from each encoding.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 #include "api/normalize.h"
+#include "api/protobuf_fuzz.h"
 #include "codec/protobuf.h"
 #include "codec/yaml.h"
 
@@ -36,10 +38,12 @@ std::vector<Sample> samples() {
     };
     for (const Kind* kind : builtin_kinds()) {
         const std::string group{kind->group.empty() ? "core" : kind->group};
-        add(kind->message, group + "." + std::string{kind->version} + "." + std::string{kind->kind});
+        add(kind->message,
+            group + "." + std::string{kind->version} + "." + std::string{kind->kind});
     }
-    for (const std::string name : {"CreateOptions", "DeleteOptions", "GetOptions", "ListOptions",
-                                   "PatchOptions", "UpdateOptions", "Status", "APIGroup", "APIVersions"})
+    for (const std::string name :
+         {"CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions",
+          "UpdateOptions", "Status", "APIGroup", "APIVersions"})
         add(builtin_message("meta.v1." + name), "core.v1." + name);
     return found;
 }
@@ -56,7 +60,8 @@ TEST(Testdata, json_is_known_whole_and_normal_already) {
         const auto done = normalize(*sample.message, document->root, document->arena, report);
         ASSERT_TRUE(done) << sample.file << ": " << done.error().message;
         for (const auto& path : report.unknown_fields) ADD_FAILURE() << sample.file << ": " << path;
-        EXPECT_TRUE(before == document->root) << sample.file << "\n" << codec::to_json(document->root);
+        EXPECT_TRUE(before == document->root) << sample.file << "\n"
+                                              << codec::to_json(document->root);
     }
 }
 
@@ -92,7 +97,8 @@ TEST(Testdata, served_versions_say_the_same_as_the_stored_one) {
             ASSERT_TRUE(to_stored(*kind, document->root, nullptr, document->arena)) << sample.file;
             EXPECT_EQ(document->root.text_at({"apiVersion"}), kind->stored->api_version());
             ASSERT_TRUE(from_stored(*kind, document->root, document->arena)) << sample.file;
-            EXPECT_TRUE(document->root == before) << sample.file << "\n" << codec::to_json(document->root);
+            EXPECT_TRUE(document->root == before) << sample.file << "\n"
+                                                  << codec::to_json(document->root);
             ++versions;
         }
     }
@@ -117,8 +123,9 @@ TEST(Testdata, protobuf_and_json_say_the_same) {
         ASSERT_TRUE(decoded) << sample.file << ": " << decoded.error().message;
         NormalizeReport report;
         ASSERT_TRUE(normalize(*sample.message, *decoded, document->arena, report)) << sample.file;
-        EXPECT_TRUE(*decoded == document->root)
-            << sample.file << "\n" << codec::to_json(*decoded) << "\n" << codec::to_json(document->root);
+        EXPECT_TRUE(*decoded == document->root) << sample.file << "\n"
+                                                << codec::to_json(*decoded) << "\n"
+                                                << codec::to_json(document->root);
 
         std::string bytes;
         const auto done = encode_protobuf(*sample.message, document->root, bytes);
@@ -127,9 +134,47 @@ TEST(Testdata, protobuf_and_json_say_the_same) {
         ASSERT_TRUE(again);
         EXPECT_TRUE(*again == *decoded) << sample.file;
         if (bytes == envelope->raw) ++same_bytes;
-        else if (std::getenv("SKIFF_TEST_VERBOSE")) std::cerr << "other bytes: " << sample.file << "\n";
+        else if (std::getenv("SKIFF_TEST_VERBOSE"))
+            std::cerr << "other bytes: " << sample.file << "\n";
     }
     std::cerr << all.size() << " kinds, " << same_bytes << " with the very bytes of upstream\n";
+}
+
+// Whatever bytes come: no crash, and what is understood stays so. SKIFF_FUZZ_ROUNDS asks for more.
+TEST(Testdata, broken_protobuf_is_refused_or_understood) {
+    const char* rounds_text = std::getenv("SKIFF_FUZZ_ROUNDS");
+    const int rounds = rounds_text ? std::atoi(rounds_text) : 100;
+    uint64_t state = 42;
+    const auto next = [&state](size_t below) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        return static_cast<size_t>(state >> 33) % below;
+    };
+    size_t trees = 0, tried = 0;
+    for (const Sample& sample : samples()) {
+        const auto kinds = builtin_kinds();
+        const auto kind = std::ranges::find(kinds, sample.message, &Kind::message);
+        if (kind == kinds.end()) continue;
+        const auto body = read_file(sample.file + ".pb");
+        const auto envelope = codec::open_kubernetes_envelope(body);
+        ASSERT_TRUE(envelope) << sample.file;
+        for (int round = 0; round < rounds; ++round) {
+            std::string bytes{envelope->raw};
+            for (size_t change = 0; change < 1 + next(4); ++change) {
+                if (next(8) == 0)
+                    bytes.insert(next(bytes.size()),
+                                 std::string_view{bytes}.substr(next(bytes.size())));
+                bytes[next(bytes.size())] = static_cast<char>(next(256));
+            }
+            if (next(5) == 0) bytes.resize(1 + next(bytes.size()));
+            bool understood = false;
+            const auto problem = fuzz_protobuf(**kind, bytes, understood);
+            ASSERT_EQ(problem, "") << sample.file << " in round " << round;
+            if (understood) ++trees;
+            ++tried;
+        }
+    }
+    if (tried == 0) GTEST_SKIP() << "KUBERNETES_API_TESTDATA is not set";
+    EXPECT_GT(trees * 20, tried) << "too few of them were understood to say much";
 }
 
 }   // namespace

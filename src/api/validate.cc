@@ -20,7 +20,8 @@ class Validator {
         for (const Field& one : message.fields) field(one, value, old, path);
     }
 
-    void field(const Field& field, const Json& parent, const Json* old_parent, const FieldPath& path) {
+    void field(const Field& field, const Json& parent, const Json* old_parent,
+               const FieldPath& path) {
         if (field.inline_) return object(*field.message, parent, old_parent, path);
         const Json* value = parent.find(field.name);
         if (value && value->is_null()) value = nullptr;
@@ -57,14 +58,16 @@ class Validator {
         if (field.type == Type::Message) return object(*field.message, value, old, path);
         if (value.is_integer()) {
             check_range(field, value.as_int(), path);
-            if (field.format == Format::PortNumber) check_port_number(causes_, path, value.as_int());
+            if (field.format == Format::PortNumber)
+                check_port_number(causes_, path, value.as_int());
         } else if (value.is_string()) {
             check_text(field, value.as_string(), path);
         }
     }
 
     void check_text(const Field& field, std::string_view text, const FieldPath& path) {
-        if (!field.enum_values.empty() && std::ranges::find(field.enum_values, text) == field.enum_values.end())
+        if (!field.enum_values.empty() &&
+            std::ranges::find(field.enum_values, text) == field.enum_values.end())
             add_not_supported(causes_, path, text, field.enum_values);
         if (field.format != Format::None)
             add_unless_ok(causes_, path, text, check_format(field.format, text));
@@ -77,7 +80,8 @@ class Validator {
         if (field.has_min && field.has_max)
             add_invalid(causes_, path, value, range_message(field.min, field.max));
         else if (low)
-            add_invalid(causes_, path, value, concat("must be greater than or equal to ", field.min));
+            add_invalid(causes_, path, value,
+                        concat("must be greater than or equal to ", field.min));
         else
             add_invalid(causes_, path, value, concat("must be less than or equal to ", field.max));
     }

@@ -41,7 +41,8 @@ class Metadata {
         const Json* was = old.find("generation");
         const Json* now = metadata_.find("generation");
         if (was && was->is_integer() && (!now || now->as_int() < was->as_int()))
-            add_invalid(causes_, path_.child("generation"), now ? now->as_int() : 0, "must not be decremented");
+            add_invalid(causes_, path_.child("generation"), now ? now->as_int() : 0,
+                        "must not be decremented");
         for (const std::string_view field : {"name", "namespace", "uid", "creationTimestamp",
                                              "deletionTimestamp", "deletionGracePeriodSeconds"})
             unchanged(field, old);
@@ -53,23 +54,28 @@ class Metadata {
 
     void names() {
         if (const auto prefix = text("generateName"); !prefix.empty())
-            add_unless_ok(causes_, path_.child("generateName"), prefix, check_prefix(kind_.name_format, prefix));
+            add_unless_ok(causes_, path_.child("generateName"), prefix,
+                          check_prefix(kind_.name_format, prefix));
         const FieldPath name_path = path_.child("name");
         if (text("name").empty())
             add_required(causes_, name_path, "name or generateName is required");
         else
-            add_unless_ok(causes_, name_path, text("name"), check_name(kind_.name_format, text("name")));
+            add_unless_ok(causes_, name_path, text("name"),
+                          check_name(kind_.name_format, text("name")));
         const FieldPath space_path = path_.child("namespace");
         if (kind_.scope == Scope::Cluster) {
-            if (!text("namespace").empty()) add_forbidden(causes_, space_path, "not allowed on this type");
+            if (!text("namespace").empty())
+                add_forbidden(causes_, space_path, "not allowed on this type");
         } else if (text("namespace").empty()) {
             add_required(causes_, space_path);
         } else {
-            add_unless_ok(causes_, space_path, text("namespace"), check_dns1123_label(text("namespace")));
+            add_unless_ok(causes_, space_path, text("namespace"),
+                          check_dns1123_label(text("namespace")));
         }
         const Json* generation = metadata_.find("generation");
         if (generation && generation->is_integer() && generation->as_int() < 0)
-            add_invalid(causes_, path_.child("generation"), generation->as_int(), not_negative_message);
+            add_invalid(causes_, path_.child("generation"), generation->as_int(),
+                        not_negative_message);
     }
 
     void labels() {
@@ -106,9 +112,11 @@ class Metadata {
             const Json* flag = owner.find("controller");
             if (!flag || !flag->is_bool() || !flag->as_bool()) continue;
             if (controller)
-                add_invalid(causes_, path, *owners,
-                            concat("Only one reference can have Controller set to true. Found \"true\" in references for ",
-                                   controller->text_at({"name"}), " and ", owner.text_at({"name"})));
+                add_invalid(
+                    causes_, path, *owners,
+                    concat("Only one reference can have Controller set to true. Found \"true\" in "
+                           "references for ",
+                           controller->text_at({"name"}), " and ", owner.text_at({"name"})));
             controller = &owner;
         }
     }
@@ -156,7 +164,8 @@ class Metadata {
             const Json* was = old.find("finalizers");
             bool known = false;
             if (was)
-                for (const Json& one : was->items()) known = known || one.text() == finalizer.text();
+                for (const Json& one : was->items())
+                    known = known || one.text() == finalizer.text();
             if (known) continue;
             if (!added.empty()) added += ", ";
             codec::write_json_string(finalizer.text(), added);

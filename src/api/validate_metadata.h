@@ -6,6 +6,7 @@
 
 namespace skiff::api {
 
-void validate_metadata(const Kind& kind, const codec::Json& object, const codec::Json* old, Causes& causes);
+void validate_metadata(const Kind& kind, const codec::Json& object, const codec::Json* old,
+                       Causes& causes);
 
 }   // namespace skiff::api

@@ -22,7 +22,9 @@ const ViewField* find_field(const ViewTable& table, std::string_view name, size_
     return nullptr;
 }
 
-void* member_of(void* view, const ViewField& field) { return static_cast<char*>(view) + field.offset; }
+void* member_of(void* view, const ViewField& field) {
+    return static_cast<char*>(view) + field.offset;
+}
 
 // Leaves that come as text. "" or what is wrong with it.
 Result<> set_text(ViewType type, std::string_view text, void* out) {
@@ -182,7 +184,8 @@ Result<> tree_value(const ViewField& field, const Json& value, void* out) {
 }
 
 Result<> tree_shaped(const ViewField& field, const Json& value, void* member) {
-    if (field.shape == ViewShape::Single) return tree_value(field, value, field.holder->make(member, {}));
+    if (field.shape == ViewShape::Single)
+        return tree_value(field, value, field.holder->make(member, {}));
     field.holder->clear(member);
     if (field.shape == ViewShape::List) {
         if (!value.is_array()) return fail(Reason::BadRequest, "expected a list");

@@ -118,7 +118,8 @@ struct ListOf {
 template <class V>
 Result<ListOf<V>> decode_list(std::string_view json) {
     TRY(auto list, split_list(json));
-    ListOf<V> out{std::move(list.resourceVersion), std::move(list.continue_), list.remainingItemCount, {}};
+    ListOf<V> out{
+        std::move(list.resourceVersion), std::move(list.continue_), list.remainingItemCount, {}};
     out.items.resize(list.items.size());
     for (size_t i = 0; i < list.items.size(); ++i)
         TRY_OK(decode_view(V::table(), list.items[i], &out.items[i]));
@@ -129,13 +130,17 @@ Result<ListOf<V>> decode_list(std::string_view json) {
 template <class T>
 struct ViewHolderOf {   // the value itself
     static void* make(void* member, std::string_view) { return member; }
-    static void each(const void* member, void* context, ViewVisitor visit) { visit(context, {}, member); }
+    static void each(const void* member, void* context, ViewVisitor visit) {
+        visit(context, {}, member);
+    }
     static void clear(void* member) { *static_cast<T*>(member) = T{}; }
     static constexpr ViewHolder holder{make, each, clear, true};
 };
 template <class M>
 struct ViewHolderOfMaybe {
-    static void* make(void* member, std::string_view) { return &static_cast<M*>(member)->emplace(); }
+    static void* make(void* member, std::string_view) {
+        return &static_cast<M*>(member)->emplace();
+    }
     static void each(const void* member, void* context, ViewVisitor visit) {
         const M& maybe = *static_cast<const M*>(member);
         if (maybe) visit(context, {}, &*maybe);
@@ -150,7 +155,9 @@ struct ViewHolderOf<Boxed<T>> : ViewHolderOfMaybe<Boxed<T>> {};
 template <class T>
 struct ViewHolderOf<std::vector<T>> {
     using M = std::vector<T>;
-    static void* make(void* member, std::string_view) { return &static_cast<M*>(member)->emplace_back(); }
+    static void* make(void* member, std::string_view) {
+        return &static_cast<M*>(member)->emplace_back();
+    }
     static void each(const void* member, void* context, ViewVisitor visit) {
         for (const T& value : *static_cast<const M*>(member)) visit(context, {}, &value);
     }
@@ -160,7 +167,9 @@ struct ViewHolderOf<std::vector<T>> {
 template <class K, class T>
 struct ViewHolderOf<SortedMap<K, T>> {
     using M = SortedMap<K, T>;
-    static void* make(void* member, std::string_view key) { return &(*static_cast<M*>(member))[key]; }
+    static void* make(void* member, std::string_view key) {
+        return &(*static_cast<M*>(member))[key];
+    }
     static void each(const void* member, void* context, ViewVisitor visit) {
         for (const auto& [key, value] : *static_cast<const M*>(member)) visit(context, key, &value);
     }

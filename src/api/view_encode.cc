@@ -17,12 +17,15 @@ Json value_of(const ViewField& field, const void* value, Arena& arena) {
     case ViewType::Int64: return Json::integer(*static_cast<const int64_t*>(value));
     case ViewType::Double: return Json::number(*static_cast<const double*>(value));
     case ViewType::String: return Json::string(arena, *static_cast<const std::string*>(value));
-    case ViewType::Interned: return Json::string(arena, static_cast<const Interned*>(value)->view());
-    case ViewType::Bytes: return Json::string(arena, base64(*static_cast<const std::string*>(value)));
+    case ViewType::Interned:
+        return Json::string(arena, static_cast<const Interned*>(value)->view());
+    case ViewType::Bytes:
+        return Json::string(arena, base64(*static_cast<const std::string*>(value)));
     case ViewType::Time: return Json::string(arena, rfc3339(*static_cast<const WallTime*>(value)));
     case ViewType::MicroTime:
         return Json::string(arena, rfc3339_micro(*static_cast<const WallTime*>(value)));
-    case ViewType::Duration: return Json::string(arena, go_duration(*static_cast<const Duration*>(value)));
+    case ViewType::Duration:
+        return Json::string(arena, go_duration(*static_cast<const Duration*>(value)));
     case ViewType::Quantity:
         return Json::string(arena, static_cast<const Quantity*>(value)->canonical());
     case ViewType::IntOrString: {

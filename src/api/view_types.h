@@ -60,7 +60,9 @@ class SortedMap {
         const auto at = place(key);
         return at != pairs_.end() && at->first == key ? &at->second : nullptr;
     }
-    const Value* find(std::string_view key) const { return const_cast<SortedMap*>(this)->find(key); }
+    const Value* find(std::string_view key) const {
+        return const_cast<SortedMap*>(this)->find(key);
+    }
     bool contains(std::string_view key) const { return find(key) != nullptr; }
     Value get(std::string_view key) const {   // an empty value when it is not there
         const Value* found = find(key);
@@ -89,9 +91,10 @@ class SortedMap {
   private:
     auto place(std::string_view key) {
         if (pairs_.empty() || std::string_view{pairs_.back().first} < key) return pairs_.end();
-        return std::lower_bound(pairs_.begin(), pairs_.end(), key, [](const Pair& pair, std::string_view one) {
-            return std::string_view{pair.first} < one;
-        });
+        return std::lower_bound(pairs_.begin(), pairs_.end(), key,
+                                [](const Pair& pair, std::string_view one) {
+                                    return std::string_view{pair.first} < one;
+                                });
     }
     std::vector<Pair> pairs_;
 };
@@ -104,9 +107,9 @@ struct IntOrString {
     bool is_string = false;
     std::string text;
     IntOrString() = default;
-    IntOrString(int32_t value) : number{value} {}                                              // NOLINT
-    IntOrString(std::string_view value) : is_string{true}, text{value} {}                      // NOLINT
-    IntOrString(const char* value) : IntOrString{std::string_view{value}} {}                   // NOLINT
+    IntOrString(int32_t value) : number{value} {}                              // NOLINT
+    IntOrString(std::string_view value) : is_string{true}, text{value} {}      // NOLINT
+    IntOrString(const char* value) : IntOrString{std::string_view{value}} {}   // NOLINT
     bool operator==(const IntOrString&) const = default;
 };
 
