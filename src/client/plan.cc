@@ -103,7 +103,8 @@ Result<Requeue> PlanExecutor::reconcile(const ObjectKey& key, const Planner& pla
     if (!settled(key)) {
         const MonoTime now = client_.executor().clock().monotonic();
         const Duration age = expectations_.use([&](auto& all) {
-            return now - all.at(key).front().since;
+            const auto mine = all.find(key);
+            return mine == all.end() ? Duration::zero() : now - mine->second.front().since;
         });
         return Requeue::in(std::clamp(age, look_again_min, look_again_max));
     }
