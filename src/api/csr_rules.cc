@@ -1,5 +1,6 @@
 // Certificate signing requests. Who asks is filled in by the server's pipeline, which knows it.
 #include <algorithm>
+#include <set>
 #include <string>
 
 #include "api/field_errors.h"
@@ -49,15 +50,12 @@ void validate_usages(const Json& spec, const FieldPath& path, Causes& causes) {
     const auto wanted = field(spec, "usages").items();
     if (wanted.empty())
         return add_required(causes, path.child("usages"), "usages must be non-empty");
+    std::set<std::string_view> seen;
     for (size_t i = 0; i < wanted.size(); ++i) {
         const auto usage = wanted[i].text();
         if (std::ranges::find(usages, usage) == std::end(usages))
             add_not_supported(causes, path.child("usages", i), usage, std::span{usages});
-        for (size_t j = 0; j < i; ++j)
-            if (wanted[j].text() == usage) {
-                add_duplicate(causes, path.child("usages", i), usage);
-                break;
-            }
+        if (!seen.insert(usage).second) add_duplicate(causes, path.child("usages", i), usage);
     }
 }
 
@@ -89,6 +87,7 @@ void validate_conditions(const Json& request, Causes& causes) {
     const FieldPath status{"status"};
     const FieldPath path = status.child("conditions");
     const auto conditions = field(request, "status", "conditions").items();
+    std::set<std::string_view> seen;
     for (size_t i = 0; i < conditions.size(); ++i) {
         const auto type = text_of(conditions[i], "type");
         const auto value = text_of(conditions[i], "status");
@@ -99,8 +98,7 @@ void validate_conditions(const Json& request, Causes& causes) {
             add_required(causes, entry.child("status"));
         else if (decision && value != "True")
             add_not_supported(causes, entry.child("status"), value, {"True"});
-        for (size_t j = 0; j < i; ++j)
-            if (text_of(conditions[j], "type") == type) add_duplicate(causes, entry.child("type"), type);
+        if (!seen.insert(type).second) add_duplicate(causes, entry.child("type"), type);
     }
     if (has_condition(request, "Approved") && has_condition(request, "Denied"))
         add_invalid(causes, path, "Denied",

@@ -23,7 +23,8 @@ void validate_keys(const Json& data, const FieldPath& path, Causes& causes) {
 // How long base64 text is once decoded.
 size_t decoded_size(std::string_view text) {
     size_t padding = 0;
-    while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
+    while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=')
+        ++padding;
     return text.size() / 4 * 3 - padding;
 }
 

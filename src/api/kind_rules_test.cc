@@ -25,7 +25,8 @@ void check(const Kind& kind, std::span<const Row> rows) {
 }
 
 constexpr auto config_key =
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  "
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
+    " "
     "or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
 TEST(KindRules, config_maps) {
@@ -33,8 +34,8 @@ TEST(KindRules, config_maps) {
     const Row rows[] = {
         {"well", "metadata: {name: m, namespace: d}\ndata: {a.b: x}", "", ""},
         {"a key", "metadata: {name: m, namespace: d}\ndata: {a b: x}", "", bad_key.c_str()},
-        {"a key twice", "metadata: {name: m, namespace: d}\ndata: {a: x}\nbinaryData: {a: AA==}", "",
-         "data[a]: Invalid value: \"a\": duplicate of key present in binaryData"},
+        {"a key twice", "metadata: {name: m, namespace: d}\ndata: {a: x}\nbinaryData: {a: AA==}",
+         "", "data[a]: Invalid value: \"a\": duplicate of key present in binaryData"},
         {"immutable", "metadata: {name: m, namespace: d}\nimmutable: true\ndata: {a: w}",
          "metadata: {name: m, namespace: d}\nimmutable: true\ndata: {a: x}",
          "data: Forbidden: field is immutable when `immutable` is set"},
@@ -60,8 +61,8 @@ TEST(KindRules, secrets) {
          "data[.dockerconfigjson]: Required value"},
         {"ssh", "metadata: {name: s, namespace: d}\ntype: kubernetes.io/ssh-auth", "",
          "data[ssh-privatekey]: Required value"},
-        {"account", "metadata: {name: s, namespace: d}\ntype: kubernetes.io/service-account-token", "",
-         "metadata.annotations[kubernetes.io/service-account.name]: Required value"},
+        {"account", "metadata: {name: s, namespace: d}\ntype: kubernetes.io/service-account-token",
+         "", "metadata.annotations[kubernetes.io/service-account.name]: Required value"},
         {"the type stays", "metadata: {name: s, namespace: d}\ntype: a/b",
          "metadata: {name: s, namespace: d}", "type: Invalid value: \"a/b\": field is immutable"},
     };
@@ -69,8 +70,8 @@ TEST(KindRules, secrets) {
 }
 
 TEST(KindRules, a_secrets_texts_become_data) {
-    const auto secret = object_from(kind_of("", "Secret"),
-                                    "metadata: {name: s}\ndata: {a: MQ==, b: MQ==}\nstringData: {a: x}");
+    const auto secret = object_from(
+        kind_of("", "Secret"), "metadata: {name: s}\ndata: {a: MQ==, b: MQ==}\nstringData: {a: x}");
     EXPECT_EQ(codec::to_json(*secret.root.find("data")), R"({"a":"eA==","b":"MQ=="})");
     EXPECT_EQ(secret.root.find("stringData"), nullptr);
     EXPECT_EQ(secret.root.text_at({"type"}), "Opaque");
@@ -78,57 +79,71 @@ TEST(KindRules, a_secrets_texts_become_data) {
 
 TEST(KindRules, nodes) {
     const Row rows[] = {
-        {"well", "metadata: {name: x1}\nspec: {podCIDR: 10.1.0.0/24, taints: [{key: a, effect: NoSchedule}]}",
+        {"well",
+         "metadata: {name: x1}\nspec: {podCIDR: 10.1.0.0/24, taints: [{key: a, effect: "
+         "NoSchedule}]}",
          "", ""},
         {"no such effect", "metadata: {name: x1}\nspec: {taints: [{key: a, effect: Nothing}]}", "",
          "spec.taints[0].effect: Unsupported value: \"Nothing\": supported values: \"NoSchedule\", "
          "\"PreferNoSchedule\", \"NoExecute\""},
         {"a taint twice",
-         "metadata: {name: x1}\nspec: {taints: [{key: a, effect: NoSchedule}, {key: a, value: b, effect: "
+         "metadata: {name: x1}\nspec: {taints: [{key: a, effect: NoSchedule}, {key: a, value: b, "
+         "effect: "
          "NoSchedule}]}",
-         "", "spec.taints[1]: Duplicate value: {\"key\":\"a\",\"value\":\"b\",\"effect\":\"NoSchedule\"}"},
+         "",
+         "spec.taints[1]: Duplicate value: "
+         "{\"key\":\"a\",\"value\":\"b\",\"effect\":\"NoSchedule\"}"},
         {"another range", "metadata: {name: x1}\nspec: {podCIDR: 10.2.0.0/24}",
          "metadata: {name: x1}\nspec: {podCIDR: 10.1.0.0/24}",
          "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid"},
-        {"a first range", "metadata: {name: x1}\nspec: {podCIDR: 10.2.0.0/24}", "metadata: {name: x1}", ""},
+        {"a first range", "metadata: {name: x1}\nspec: {podCIDR: 10.2.0.0/24}",
+         "metadata: {name: x1}", ""},
     };
     check(kind_of("", "Node"), rows);
 }
 
 TEST(KindRules, namespaces_start_with_a_finalizer_and_a_label) {
-    auto space = object_from(kind_of("", "Namespace"), "metadata: {name: x1}\nstatus: {phase: Terminating}");
+    auto space =
+        object_from(kind_of("", "Namespace"), "metadata: {name: x1}\nstatus: {phase: Terminating}");
     namespace_rules.prepare(space.root, nullptr, space.arena);
     EXPECT_EQ(codec::to_json(space.root),
               R"({"metadata":{"name":"x1","labels":{"kubernetes.io/metadata.name":"x1"}},)"
               R"("status":{"phase":"Active"},"spec":{"finalizers":["kubernetes"]}})");
-    EXPECT_EQ(problems_of(kind_of("", "Namespace"), "metadata: {name: x1}\nspec: {finalizers: [x]}"),
-              "spec.finalizers: Invalid value: \"x\": name is neither a standard finalizer name nor "
-              "is it fully qualified");
+    EXPECT_EQ(
+        problems_of(kind_of("", "Namespace"), "metadata: {name: x1}\nspec: {finalizers: [x]}"),
+        "spec.finalizers: Invalid value: \"x\": name is neither a standard finalizer name nor "
+        "is it fully qualified");
 }
 
 TEST(KindRules, services) {
     const Row rows[] = {
         {"well", "metadata: {name: s, namespace: d}\nspec: {ports: [{port: 80}]}", "", ""},
-        {"headless needs no port", "metadata: {name: s, namespace: d}\nspec: {clusterIP: None}", "", ""},
+        {"headless needs no port", "metadata: {name: s, namespace: d}\nspec: {clusterIP: None}", "",
+         ""},
         {"no port", "metadata: {name: s, namespace: d}\nspec: {selector: {a: b}}", "",
          "spec.ports: Required value"},
-        {"two ports need names", "metadata: {name: s, namespace: d}\nspec: {ports: [{port: 80}, {port: 81, name: b}]}",
-         "", "spec.ports[0].name: Required value"},
+        {"two ports need names",
+         "metadata: {name: s, namespace: d}\nspec: {ports: [{port: 80}, {port: 81, name: b}]}", "",
+         "spec.ports[0].name: Required value"},
         {"the same port twice",
-         "metadata: {name: s, namespace: d}\nspec: {ports: [{port: 80, name: a}, {port: 80, name: b}]}", "",
-         "spec.ports[1]: Duplicate value: {\"protocol\":\"TCP\",\"port\":80}"},
-        {"no such type", "metadata: {name: s, namespace: d}\nspec: {type: Local, ports: [{port: 80}]}", "",
+         "metadata: {name: s, namespace: d}\nspec: {ports: [{port: 80, name: a}, {port: 80, name: "
+         "b}]}",
+         "", "spec.ports[1]: Duplicate value: {\"protocol\":\"TCP\",\"port\":80}"},
+        {"no such type",
+         "metadata: {name: s, namespace: d}\nspec: {type: Local, ports: [{port: 80}]}", "",
          "spec.type: Unsupported value: \"Local\": supported values: \"ClusterIP\", "
          "\"ExternalName\", \"LoadBalancer\", \"NodePort\""},
         {"a node's port without need",
          "metadata: {name: s, namespace: d}\nspec: {ports: [{port: 80, nodePort: 30000}]}", "",
          "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"},
-        {"a name for elsewhere", "metadata: {name: s, namespace: d}\nspec: {type: ExternalName}", "",
-         "spec.externalName: Required value"},
+        {"a name for elsewhere", "metadata: {name: s, namespace: d}\nspec: {type: ExternalName}",
+         "", "spec.externalName: Required value"},
         {"another address",
-         "metadata: {name: s, namespace: d}\nspec: {clusterIP: 10.0.0.2, clusterIPs: [10.0.0.2], ports: "
+         "metadata: {name: s, namespace: d}\nspec: {clusterIP: 10.0.0.2, clusterIPs: [10.0.0.2], "
+         "ports: "
          "[{port: 80}]}",
-         "metadata: {name: s, namespace: d}\nspec: {clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], ports: "
+         "metadata: {name: s, namespace: d}\nspec: {clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], "
+         "ports: "
          "[{port: 80}]}",
          "spec.clusterIPs[0]: Invalid value: [\"10.0.0.2\"]: may not change once set"},
     };
@@ -137,9 +152,12 @@ TEST(KindRules, services) {
 
 TEST(KindRules, an_update_keeps_a_services_address) {
     const Kind& kind = kind_of("", "Service");
-    auto old = object_from(kind, "metadata: {name: s}\nspec: {type: NodePort, clusterIP: 10.0.0.1, clusterIPs: "
-                                 "[10.0.0.1], ports: [{port: 80, nodePort: 30080}]}");
-    auto now = object_from(kind, "metadata: {name: s}\nspec: {type: NodePort, ports: [{port: 80}]}");
+    auto old =
+        object_from(kind,
+                    "metadata: {name: s}\nspec: {type: NodePort, clusterIP: 10.0.0.1, clusterIPs: "
+                    "[10.0.0.1], ports: [{port: 80, nodePort: 30080}]}");
+    auto now =
+        object_from(kind, "metadata: {name: s}\nspec: {type: NodePort, ports: [{port: 80}]}");
     service_rules.prepare(now.root, &old.root, now.arena);
     EXPECT_EQ(now.root.text_at({"spec", "clusterIP"}), "10.0.0.1");
     EXPECT_EQ(codec::to_json(*now.root.at_path({"spec", "ports"})),
@@ -151,11 +169,12 @@ TEST(KindRules, an_update_keeps_a_services_address) {
 
 TEST(KindRules, events_stand_beside_their_object) {
     const Row rows[] = {
-        {"beside", "metadata: {name: e, namespace: a}\ninvolvedObject: {namespace: a, name: x}", "", ""},
-        {"elsewhere", "metadata: {name: e, namespace: a}\ninvolvedObject: {namespace: b, name: x}", "",
-         "involvedObject.namespace: Invalid value: \"b\": does not match event.namespace"},
-        {"of a node", "metadata: {name: e, namespace: default}\ninvolvedObject: {kind: Node, name: x}", "",
+        {"beside", "metadata: {name: e, namespace: a}\ninvolvedObject: {namespace: a, name: x}", "",
          ""},
+        {"elsewhere", "metadata: {name: e, namespace: a}\ninvolvedObject: {namespace: b, name: x}",
+         "", "involvedObject.namespace: Invalid value: \"b\": does not match event.namespace"},
+        {"of a node",
+         "metadata: {name: e, namespace: default}\ninvolvedObject: {kind: Node, name: x}", "", ""},
         {"of the newer form",
          "metadata: {name: e, namespace: a}\ninvolvedObject: {namespace: a, name: x}\neventTime: "
          "2026-01-01T00:00:00.000000Z\nreportingComponent: c.io/x\nreportingInstance: i\naction: "
@@ -163,8 +182,9 @@ TEST(KindRules, events_stand_beside_their_object) {
          "", "reason: Required value"},
     };
     check(kind_of("", "Event"), rows);
-    const auto event = object_from(kind_of("", "Event"),
-                                   "metadata: {name: e}\nreportingComponent: c\ninvolvedObject: {name: x}");
+    const auto event =
+        object_from(kind_of("", "Event"),
+                    "metadata: {name: e}\nreportingComponent: c\ninvolvedObject: {name: x}");
     EXPECT_EQ(event_rules.selectable(event.root, "source"), "c");
     EXPECT_EQ(event_rules.selectable(event.root, "involvedObject.name"), "x");
     EXPECT_EQ(event_rules.selectable(event.root, "involvedObject.uid"), "");
@@ -194,19 +214,25 @@ TEST(KindRules, signing_requests) {
     EXPECT_EQ(problems_of(kind, request("signerName: a.b/c, usages: [any], expirationSeconds: 5")),
               "spec.expirationSeconds: Invalid value: 5: may not specify a duration less than 600 "
               "seconds (10 minutes)");
-    EXPECT_EQ(problems_of(kind, "metadata: {name: c}\nspec: {request: QQ==, signerName: a.b/c, usages: [any]}"),
-              "spec.request: Invalid value: \"QQ==\": PEM block type must be CERTIFICATE REQUEST");
+    EXPECT_EQ(
+        problems_of(kind,
+                    "metadata: {name: c}\nspec: {request: QQ==, signerName: a.b/c, usages: [any]}"),
+        "spec.request: Invalid value: \"QQ==\": PEM block type must be CERTIFICATE REQUEST");
 }
 
 TEST(KindRules, access_reviews_ask_one_thing) {
     const Kind& own = kind_of("authorization.k8s.io", "SelfSubjectAccessReview");
-    EXPECT_EQ(problems_of(own, "kind: SelfSubjectAccessReview\nspec: {resourceAttributes: {verb: get}}"), "");
-    EXPECT_EQ(problems_of(own, "kind: SelfSubjectAccessReview\nspec: {}"),
-              "spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or "
-              "resourceAttributes must be specified");
+    EXPECT_EQ(
+        problems_of(own, "kind: SelfSubjectAccessReview\nspec: {resourceAttributes: {verb: get}}"),
+        "");
+    EXPECT_EQ(
+        problems_of(own, "kind: SelfSubjectAccessReview\nspec: {}"),
+        "spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or "
+        "resourceAttributes must be specified");
     const Kind& any = kind_of("authorization.k8s.io", "SubjectAccessReview");
-    EXPECT_EQ(problems_of(any, "kind: SubjectAccessReview\nspec: {resourceAttributes: {verb: get}}"),
-              "spec.user: Invalid value: \"\": at least one of user or group must be specified");
+    EXPECT_EQ(
+        problems_of(any, "kind: SubjectAccessReview\nspec: {resourceAttributes: {verb: get}}"),
+        "spec.user: Invalid value: \"\": at least one of user or group must be specified");
 }
 
 TEST(KindRules, every_set_of_rules_that_the_schema_names_exists) {

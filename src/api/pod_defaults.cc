@@ -51,7 +51,8 @@ void default_host_ports(Json& spec, Arena& arena) {
     for (const auto list : {"containers", "initContainers"})
         for (Json& container : items_of(spec, list))
             for (Json& port : items_of(container, "ports"))
-                if (int_or(field(port, "hostPort"), 0) == 0 && present(field(port, "containerPort")))
+                if (int_or(field(port, "hostPort"), 0) == 0 &&
+                    present(field(port, "containerPort")))
                     port.set_borrowed(arena, "hostPort", field(port, "containerPort"));
 }
 

@@ -75,7 +75,10 @@ TEST(PodDefaults, probes_ports_and_volumes_are_filled_too) {
     EXPECT_EQ(codec::to_json(*container.at_path({"resources", "requests"})),
               R"({"cpu":"500m","memory":"1Gi"})");
     EXPECT_EQ(container.text_at({"imagePullPolicy"}), "IfNotPresent");
-    EXPECT_EQ(container.find("env")->items()[0].at_path({"valueFrom", "fieldRef"})->text_at({"apiVersion"}),
+    EXPECT_EQ(container.find("env")
+                  ->items()[0]
+                  .at_path({"valueFrom", "fieldRef"})
+                  ->text_at({"apiVersion"}),
               "v1");
 }
 

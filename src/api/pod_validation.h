@@ -2,6 +2,9 @@
 // The parts are split by what they look at; pod_rules.cc and pod_validation_spec.cc call them.
 #pragma once
 
+#include <map>
+#include <string_view>
+
 #include "api/field_errors.h"
 #include "codec/json.h"
 
@@ -21,9 +24,13 @@ enum class ContainerRole : uint8_t { Regular, Init, Sidecar, Ephemeral };
 
 // What the checks of a container need to know of its pod.
 struct PodFacts {
+    explicit PodFacts(const codec::Json& pod_spec);
+    const codec::Json* volume(std::string_view name) const;
+
     const codec::Json& spec;
     bool host_network;
     int64_t grace_period_seconds;
+    std::map<std::string_view, const codec::Json*> volumes;
 };
 
 // pod_validation_containers.cc

@@ -115,7 +115,8 @@ void validate_container(const Json& container, ContainerRole role, const PodFact
     validate_volume_mounts(container, role, pod, path, causes);
     validate_container_security(field(container, "securityContext"), path.child("securityContext"),
                                 causes);
-    if (role == ContainerRole::Ephemeral) return validate_ephemeral(container, pod.spec, path, causes);
+    if (role == ContainerRole::Ephemeral)
+        return validate_ephemeral(container, pod.spec, path, causes);
     validate_ports(container, pod, path, causes);
     validate_resources(field(container, "resources"), pod, path.child("resources"), causes);
     validate_resize_policy(container, path, causes);

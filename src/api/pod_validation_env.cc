@@ -149,8 +149,9 @@ void validate_field_ref(const Json& reference, FieldRefUse use, const FieldPath&
     if (wanted.empty()) return;   // required, says the table
     const auto version = text_of(reference, "apiVersion");
     if (version != "v1" && !version.empty())
-        return add_invalid(causes, field_path, wanted,
-                           concat("error converting fieldPath: unsupported pod version: ", version));
+        return add_invalid(
+            causes, field_path, wanted,
+            concat("error converting fieldPath: unsupported pod version: ", version));
     const auto [name, key] = subscripted(wanted);
     const bool known = has(env_fields, name) || has(file_fields, name);
     if (!known)

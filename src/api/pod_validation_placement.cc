@@ -1,5 +1,6 @@
 // Where a pod may run: node selectors, affinity, tolerations, spreading.
 #include <algorithm>
+#include <set>
 #include <string>
 
 #include "api/json_fields.h"
@@ -162,19 +163,17 @@ void validate_toleration(const Json& toleration, const FieldPath& path, Causes& 
                     "value must be empty when `operator` is 'Exists'");
 }
 
-void validate_spread(std::span<const Json> constraints, size_t i, const FieldPath& path,
-                     Causes& causes) {
-    const Json& constraint = constraints[i];
+using Spreads = std::set<std::pair<std::string_view, std::string_view>>;
+
+void validate_spread(const Json& constraint, Spreads& seen, const FieldPath& path, Causes& causes) {
     if (const int64_t skew = int_or(field(constraint, "maxSkew"), 0); skew <= 0)
         add_invalid(causes, path.child("maxSkew"), skew, "must be greater than zero");
     const auto key = text_of(constraint, "topologyKey");
     const auto unsatisfiable = text_of(constraint, "whenUnsatisfiable");
     validate_topology_key(key, path.child("topologyKey"), causes);
-    for (size_t j = 0; j < i; ++j)
-        if (text_of(constraints[j], "topologyKey") == key &&
-            text_of(constraints[j], "whenUnsatisfiable") == unsatisfiable)
-            add_duplicate(causes, path.child("{topologyKey, whenUnsatisfiable}"),
-                          concat("{", key, ", ", unsatisfiable, "}"));
+    if (!seen.insert({key, unsatisfiable}).second)
+        add_duplicate(causes, path.child("{topologyKey, whenUnsatisfiable}"),
+                      concat("{", key, ", ", unsatisfiable, "}"));
     if (const Json& domains = field(constraint, "minDomains"); present(domains)) {
         if (int_or(domains, 0) <= 0)
             add_invalid(causes, path.child("minDomains"), domains, "must be greater than zero");
@@ -239,9 +238,10 @@ void validate_placement(const Json& spec, const FieldPath& path, Causes& causes)
         validate_toleration(tolerations[i], entry, causes);
     }
     const auto constraints = field(spec, "topologySpreadConstraints").items();
+    Spreads spreads;
     for (size_t i = 0; i < constraints.size(); ++i) {
         const FieldPath entry = path.child("topologySpreadConstraints", i);
-        validate_spread(constraints, i, entry, causes);
+        validate_spread(constraints[i], spreads, entry, causes);
     }
 }
 

@@ -1,4 +1,5 @@
 // Probes and lifecycle hooks: exactly one handler each, and what the handlers need.
+#include <algorithm>
 #include <string>
 
 #include "api/json_fields.h"
@@ -22,7 +23,8 @@ void validate_port(const Json& port, const FieldPath& path, Causes& causes) {
 
 bool is_header_name(std::string_view name) {
     const auto allowed = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-';
     };
     return !name.empty() && std::ranges::all_of(name, allowed);
 }

@@ -1,5 +1,6 @@
 // Requests and limits.
 #include <algorithm>
+#include <set>
 #include <string>
 
 #include "api/json_fields.h"
@@ -68,13 +69,14 @@ void validate_pair(std::string_view name, const Json& request, const Json& limit
 void validate_claims(const Json& resources, const PodFacts& pod, const FieldPath& path,
                      Causes& causes) {
     const auto claims = field(resources, "claims").items();
-    const auto known = field(pod.spec, "resourceClaims").items();
+    std::set<std::string_view> known;
+    for (const Json& claim : field(pod.spec, "resourceClaims").items())
+        known.insert(text_of(claim, "name"));
     for (size_t i = 0; i < claims.size(); ++i) {
         const auto name = text_of(claims[i], "name");
         const FieldPath claim = path.child("claims", i);
         if (name.empty()) continue;
-        if (std::ranges::none_of(known, [&](const Json& c) { return text_of(c, "name") == name; }))
-            add_not_found(causes, claim.child("name"), name);
+        if (!known.contains(name)) add_not_found(causes, claim.child("name"), name);
     }
 }
 

@@ -1,4 +1,6 @@
 // Security contexts of pods and containers.
+#include <algorithm>
+#include <set>
 #include <string>
 
 #include "api/json_fields.h"
@@ -56,6 +58,7 @@ bool is_sysctl_name(std::string_view name) {
 
 void validate_sysctls(const Json& context, const FieldPath& path, Causes& causes) {
     const auto sysctls = field(context, "sysctls").items();
+    std::set<std::string_view> names;
     for (size_t i = 0; i < sysctls.size(); ++i) {
         const FieldPath entry = path.child("sysctls", i);
         const auto name = text_of(sysctls[i], "name");
@@ -64,9 +67,7 @@ void validate_sysctls(const Json& context, const FieldPath& path, Causes& causes
             add_invalid(causes, entry.child("name"), name,
                         "must have at most 253 characters and match regex "
                         "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$");
-        for (size_t j = 0; j < i; ++j)
-            if (text_of(sysctls[j], "name") == name)
-                add_duplicate(causes, entry.child("name"), name);
+        if (!names.insert(name).second) add_duplicate(causes, entry.child("name"), name);
     }
 }
 

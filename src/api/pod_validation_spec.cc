@@ -77,8 +77,9 @@ void validate_dns(const Json& spec, const FieldPath& path, Causes& causes) {
             return add_required(causes, config_path,
                                 "must provide `dnsConfig` when `dnsPolicy` is None");
         if (servers.empty())
-            return add_required(causes, config_path.child("nameservers"),
-                                "must provide at least one DNS nameserver when `dnsPolicy` is None");
+            return add_required(
+                causes, config_path.child("nameservers"),
+                "must provide at least one DNS nameserver when `dnsPolicy` is None");
     }
     if (servers.size() > name_servers_max)
         add_invalid(causes, config_path.child("nameservers"), field(config, "nameservers"),
@@ -140,9 +141,21 @@ void validate_os(const Json& spec, const FieldPath& path, Causes& causes) {
 
 }   // namespace
 
+PodFacts::PodFacts(const Json& pod_spec)
+    : spec(pod_spec),
+      host_network(truth(field(pod_spec, "hostNetwork"))),
+      grace_period_seconds(int_or(field(pod_spec, "terminationGracePeriodSeconds"), 30)) {
+    for (const Json& one : field(pod_spec, "volumes").items())
+        volumes.emplace(text_of(one, "name"), &one);
+}
+
+const Json* PodFacts::volume(std::string_view name) const {
+    const auto found = volumes.find(name);
+    return found == volumes.end() || name.empty() ? nullptr : found->second;
+}
+
 void validate_pod_spec(const Json& spec, const FieldPath& path, Causes& causes) {
-    const PodFacts pod{spec, truth(field(spec, "hostNetwork")),
-                       int_or(field(spec, "terminationGracePeriodSeconds"), 30)};
+    const PodFacts pod{spec};
     validate_volumes(spec, path, causes);
     validate_containers(pod, path, causes);
     validate_pod_level_resources(spec, path, causes);

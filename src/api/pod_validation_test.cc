@@ -33,7 +33,8 @@ TEST(PodValidation, containers) {
         {"no name", "containers: [{image: b}]", "spec.containers[0].name: Required value"},
         {"a name that is no label", "containers: [{name: A_b, image: b}]",
          "spec.containers[0].name: Invalid value: \"A_b\": a lowercase RFC 1123 label must consist "
-         "of lower case alphanumeric characters or '-', and must start and end with an alphanumeric "
+         "of lower case alphanumeric characters or '-', and must start and end with an "
+         "alphanumeric "
          "character (e.g. 'my-name',  or '123-abc', regex used for validation is "
          "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"},
         {"two of one name", "containers: [{name: a, image: b}, {name: a, image: c}]",
@@ -44,7 +45,8 @@ TEST(PodValidation, containers) {
         {"blanks around the image", "containers: [{name: a, image: ' b'}]",
          "spec.containers[0].image: Invalid value: \" b\": must not have leading or trailing "
          "whitespace"},
-        {"a policy that does not exist", "restartPolicy: Sometimes\ncontainers: [{name: a, image: b}]",
+        {"a policy that does not exist",
+         "restartPolicy: Sometimes\ncontainers: [{name: a, image: b}]",
          "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", "
          "\"OnFailure\", \"Never\""},
         {"a pull policy that does not exist",
@@ -91,9 +93,11 @@ TEST(PodValidation, ports) {
          "image: b, ports: [{containerPort: 81, hostPort: 80}]}]",
          "spec.containers[1].ports[0].hostPort: Duplicate value: \"TCP//80\""},
         {"in the node's network",
-         "hostNetwork: true\ncontainers: [{name: a, image: b, ports: [{containerPort: 80, hostPort: "
+         "hostNetwork: true\ncontainers: [{name: a, image: b, ports: [{containerPort: 80, "
+         "hostPort: "
          "8080}]}]",
-         "spec.containers[0].ports[0].hostPort: Invalid value: 8080: must match `containerPort` when "
+         "spec.containers[0].ports[0].hostPort: Invalid value: 8080: must match `containerPort` "
+         "when "
          "`hostNetwork` is true"},
     };
     check(rows);
@@ -105,7 +109,8 @@ TEST(PodValidation, environment) {
         {"no name", "containers: [{name: a, image: b, env: [{value: x}]}]",
          "spec.containers[0].env[0].name: Required value"},
         {"an impossible name", "containers: [{name: a, image: b, env: [{name: 'A=B'}]}]",
-         "spec.containers[0].env[0].name: Invalid value: \"A=B\": a valid environment variable name "
+         "spec.containers[0].env[0].name: Invalid value: \"A=B\": a valid environment variable "
+         "name "
          "must consist only of printable ASCII characters other than '='"},
         {"a value and where it comes from",
          "containers: [{name: a, image: b, env: [{name: A, value: x, valueFrom: {fieldRef: "
@@ -132,10 +137,12 @@ TEST(PodValidation, environment) {
          "\"metadata.labels['app']\"}}}]}]",
          ""},
         {"no key",
-         "containers: [{name: a, image: b, env: [{name: A, valueFrom: {secretKeyRef: {name: s}}}]}]",
+         "containers: [{name: a, image: b, env: [{name: A, valueFrom: {secretKeyRef: {name: "
+         "s}}}]}]",
          "spec.containers[0].env[0].valueFrom.secretKeyRef.key: Required value"},
         {"a resource that is not there",
-         "containers: [{name: a, image: b, env: [{name: A, valueFrom: {resourceFieldRef: {resource: "
+         "containers: [{name: a, image: b, env: [{name: A, valueFrom: {resourceFieldRef: "
+         "{resource: "
          "limits.gpu}}}]}]",
          "spec.containers[0].env[0].valueFrom.resourceFieldRef.resource: Unsupported value: "
          "\"limits.gpu\": supported values: \"limits.cpu\", \"limits.ephemeral-storage\", "
@@ -169,7 +176,8 @@ TEST(PodValidation, volumes_and_mounts) {
         {"two of one name", "volumes: [{name: v}, {name: v}]\ncontainers: [{name: a, image: b}]",
          "spec.volumes[1].name: Duplicate value: \"v\""},
         {"two types",
-         "volumes: [{name: v, emptyDir: {}, hostPath: {path: /x}}]\ncontainers: [{name: a, image: b}]",
+         "volumes: [{name: v, emptyDir: {}, hostPath: {path: /x}}]\ncontainers: [{name: a, image: "
+         "b}]",
          "spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type"},
         {"a kind of path that does not exist",
          "volumes: [{name: v, hostPath: {path: /x, type: Folder}}]\ncontainers: [{name: a, image: "
@@ -196,7 +204,8 @@ TEST(PodValidation, volumes_and_mounts) {
         {"a token of nobody",
          "volumes: [{name: v, projected: {sources: [{serviceAccountToken: {path: f}}]}}]\n"
          "containers: [{name: a, image: b}]",
-         "spec.volumes[0].projected.sources[0].serviceAccountToken: Forbidden: must not be specified "
+         "spec.volumes[0].projected.sources[0].serviceAccountToken: Forbidden: must not be "
+         "specified "
          "when serviceAccountName is not set"},
         {"only the privileged share mounts",
          "volumes: [{name: v}]\ncontainers: [{name: a, image: b, volumeMounts: [{name: v, "
@@ -212,16 +221,17 @@ TEST(PodValidation, resources) {
         {"well", "containers: [{name: a, image: b, resources: {requests: {cpu: 100m}}}]", ""},
         {"more asked than allowed",
          "containers: [{name: a, image: b, resources: {requests: {cpu: 2}, limits: {cpu: 1}}}]",
-         "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to "
+         "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal "
+         "to "
          "cpu limit of 1"},
         {"less than nothing",
          "containers: [{name: a, image: b, resources: {limits: {memory: -1}}}]",
          "spec.containers[0].resources.limits[memory]: Invalid value: \"-1\": must be greater than "
          "or equal to 0\n"
-         "spec.containers[0].resources.requests[memory]: Invalid value: \"-1\": must be greater than "
+         "spec.containers[0].resources.requests[memory]: Invalid value: \"-1\": must be greater "
+         "than "
          "or equal to 0"},
-        {"no such resource",
-         "containers: [{name: a, image: b, resources: {requests: {gpu: 1}}}]",
+        {"no such resource", "containers: [{name: a, image: b, resources: {requests: {gpu: 1}}}]",
          "spec.containers[0].resources.requests[gpu]: Invalid value: \"gpu\": must be a standard "
          "resource type or fully qualified\n"
          "spec.containers[0].resources.requests[gpu]: Invalid value: \"gpu\": must be a standard "
@@ -246,12 +256,14 @@ TEST(PodValidation, probes_and_hooks) {
         {"no handler", "containers: [{name: a, image: b, livenessProbe: {periodSeconds: 3}}]",
          "spec.containers[0].livenessProbe: Required value: must specify a handler type"},
         {"two handlers",
-         "containers: [{name: a, image: b, readinessProbe: {exec: {command: [x]}, tcpSocket: {port: "
+         "containers: [{name: a, image: b, readinessProbe: {exec: {command: [x]}, tcpSocket: "
+         "{port: "
          "1}}}]",
          "spec.containers[0].readinessProbe.tcpSocket: Forbidden: may not specify more than 1 "
          "handler type"},
         {"no port", "containers: [{name: a, image: b, readinessProbe: {tcpSocket: {}}}]",
-         "spec.containers[0].readinessProbe.tcpSocket.port: Invalid value: 0: must be between 1 and "
+         "spec.containers[0].readinessProbe.tcpSocket.port: Invalid value: 0: must be between 1 "
+         "and "
          "65535, inclusive"},
         {"no command", "containers: [{name: a, image: b, readinessProbe: {exec: {}}}]",
          "spec.containers[0].readinessProbe.exec.command: Required value"},
@@ -277,13 +289,14 @@ TEST(PodValidation, probes_and_hooks) {
 
 TEST(PodValidation, placement_and_the_rest) {
     constexpr Row rows[] = {
-        {"a toleration of everything", "tolerations: [{operator: Exists}]\ncontainers: [{name: a, image: b}]",
-         ""},
+        {"a toleration of everything",
+         "tolerations: [{operator: Exists}]\ncontainers: [{name: a, image: b}]", ""},
         {"a toleration of nothing", "tolerations: [{value: x}]\ncontainers: [{name: a, image: b}]",
          "spec.tolerations[0].operator: Invalid value: \"\": operator must be Exists when `key` is "
          "empty, which means \"match all values and all keys\""},
         {"a weight",
-         "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, "
+         "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: "
+         "101, "
          "preference: {matchExpressions: [{key: a, operator: Exists}]}}]}}\n"
          "containers: [{name: a, image: b}]",
          "spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: "
@@ -298,15 +311,15 @@ TEST(PodValidation, placement_and_the_rest) {
         {"a host name", "hostname: a.b\ncontainers: [{name: a, image: b}]",
          "spec.hostname: Invalid value: \"a.b\": must not contain dots"},
         {"deadline", "activeDeadlineSeconds: 0\ncontainers: [{name: a, image: b}]",
-         "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive"},
+         "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, "
+         "inclusive"},
         {"privileged and not",
          "containers: [{name: a, image: b, securityContext: {privileged: true, "
          "allowPrivilegeEscalation: false}}]",
          "spec.containers[0].securityContext: Invalid value: "
          "{\"privileged\":true,\"allowPrivilegeEscalation\":false}: cannot set "
          "`allowPrivilegeEscalation` to false and `privileged` to true"},
-        {"a user below zero",
-         "securityContext: {runAsUser: -1}\ncontainers: [{name: a, image: b}]",
+        {"a user below zero", "securityContext: {runAsUser: -1}\ncontainers: [{name: a, image: b}]",
          "spec.securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, "
          "inclusive"},
         {"a gate and a node",
@@ -320,7 +333,8 @@ constexpr auto other_fields =
     "spec: Forbidden: pod updates may not change fields other than "
     "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
     "`spec.tolerations` (only additions to existing tolerations),"
-    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n";
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously "
+    "negative)\n";
 
 TEST(PodValidation, updates) {
     const struct {
@@ -329,8 +343,10 @@ TEST(PodValidation, updates) {
         const char* spec;
         std::string problems;
     } rows[] = {
-        {"nothing changes", "containers: [{name: a, image: b}]", "containers: [{name: a, image: b}]", ""},
-        {"an image may", "containers: [{name: a, image: b}]", "containers: [{name: a, image: c, imagePullPolicy: Always}]", ""},
+        {"nothing changes", "containers: [{name: a, image: b}]",
+         "containers: [{name: a, image: b}]", ""},
+        {"an image may", "containers: [{name: a, image: b}]",
+         "containers: [{name: a, image: c, imagePullPolicy: Always}]", ""},
         {"nothing else may", "containers: [{name: a, image: b}]",
          "containers: [{name: a, image: b, command: [x]}]",
          std::string{other_fields} + "  spec.containers[0].command: (absent) -> [\"x\"]\n"},
@@ -342,7 +358,8 @@ TEST(PodValidation, updates) {
          "spec.containers: Forbidden: pod updates may not add or remove containers"},
         {"a toleration more", "containers: [{name: a, image: b}]",
          "tolerations: [{key: k, operator: Exists}]\ncontainers: [{name: a, image: b}]", ""},
-        {"a toleration less", "tolerations: [{key: k, operator: Exists}]\ncontainers: [{name: a, image: b}]",
+        {"a toleration less",
+         "tolerations: [{key: k, operator: Exists}]\ncontainers: [{name: a, image: b}]",
          "containers: [{name: a, image: b}]",
          "spec.tolerations: Forbidden: existing toleration can not be modified except its "
          "tolerationSeconds"},
@@ -354,7 +371,8 @@ TEST(PodValidation, updates) {
          "containers: [{name: a, image: b}]", ""},
         {"a gate more", "containers: [{name: a, image: b}]",
          "schedulingGates: [{name: g}]\ncontainers: [{name: a, image: b}]",
-         "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate "
+         "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new "
+         "scheduling gate "
          "'g'"},
     };
     for (const auto& row : rows)
@@ -364,9 +382,10 @@ TEST(PodValidation, updates) {
 
 TEST(PodValidation, ephemeral_containers_only_come) {
     const auto pod = [](std::string_view list) {
-        return concat("metadata: {name: p, namespace: d}\nspec:\n  containers: [{name: a, image: b}]\n  "
-                      "ephemeralContainers: ",
-                      list, "\n");
+        return concat(
+            "metadata: {name: p, namespace: d}\nspec:\n  containers: [{name: a, image: b}]\n  "
+            "ephemeralContainers: ",
+            list, "\n");
     };
     const struct {
         const char* why;

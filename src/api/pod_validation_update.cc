@@ -1,5 +1,7 @@
 // What of a pod may change, by which way.
 #include <algorithm>
+#include <array>
+#include <set>
 #include <string>
 
 #include "api/json_fields.h"
@@ -42,31 +44,34 @@ void validate_deadline(const Json& spec, const Json& old, const FieldPath& path,
                     "must not update from a positive integer to nil value");
 }
 
-bool same_but_seconds(const Json& left, const Json& right) {
-    return std::ranges::all_of(std::initializer_list<std::string_view>{"key", "operator", "value",
-                                                                       "effect"},
-                               [&](auto name) { return text_of(left, name) == text_of(right, name); });
+// All of a toleration but its seconds.
+using Tolerated = std::array<std::string_view, 4>;
+Tolerated tolerated(const Json& toleration) {
+    return {text_of(toleration, "key"), text_of(toleration, "operator"),
+            text_of(toleration, "value"), text_of(toleration, "effect")};
 }
 
 void validate_tolerations(const Json& spec, const Json& old, const FieldPath& path,
                           Causes& causes) {
-    const auto now = field(spec, "tolerations").items();
-    const bool kept = std::ranges::all_of(field(old, "tolerations").items(), [&](const Json& before) {
-        return std::ranges::any_of(now, [&](const Json& t) { return same_but_seconds(t, before); });
-    });
-    if (!kept)
+    std::set<Tolerated> now;
+    for (const Json& toleration : field(spec, "tolerations").items())
+        now.insert(tolerated(toleration));
+    const auto kept = [&](const Json& before) { return now.contains(tolerated(before)); };
+    if (!std::ranges::all_of(field(old, "tolerations").items(), kept))
         add_forbidden(causes, path.child("tolerations"),
                       "existing toleration can not be modified except its tolerationSeconds");
 }
 
 void validate_scheduling_gates(const Json& spec, const Json& old, const FieldPath& path,
                                Causes& causes) {
-    const auto before = field(old, "schedulingGates").items();
+    std::set<std::string_view> before;
+    for (const Json& gate : field(old, "schedulingGates").items())
+        before.insert(text_of(gate, "name"));
     const auto now = field(spec, "schedulingGates").items();
     for (size_t i = 0; i < now.size(); ++i) {
         const auto name = text_of(now[i], "name");
         const FieldPath entry = path.child("schedulingGates", i);
-        if (std::ranges::none_of(before, [&](const Json& g) { return text_of(g, "name") == name; }))
+        if (!before.contains(name))
             add_forbidden(causes, entry.child("name"),
                           concat("only deletion is allowed, but found new scheduling gate '", name,
                                  "'"));
@@ -180,8 +185,9 @@ void validate_ephemeral_containers_update(const Json& pod, const Json& old, Caus
         const auto found = std::ranges::find_if(
             now, [&](const Json& container) { return text_of(container, "name") == name; });
         if (found == now.end())
-            add_forbidden(causes, path,
-                          concat("existing ephemeral containers \"", name, "\" may not be removed\n"));
+            add_forbidden(
+                causes, path,
+                concat("existing ephemeral containers \"", name, "\" may not be removed\n"));
         else if (!(*found == before))
             add_forbidden(causes, path,
                           concat("existing ephemeral containers \"", name,

@@ -87,7 +87,8 @@ void validate_token(const Json& token, const FieldPath& path, Causes& causes) {
     const FieldPath seconds_path = path.child("expirationSeconds");
     const int64_t seconds = int_or(field(token, "expirationSeconds"), 3600);
     if (seconds < 600)
-        add_invalid(causes, seconds_path, seconds, "may not specify a duration less than 10 minutes");
+        add_invalid(causes, seconds_path, seconds,
+                    "may not specify a duration less than 10 minutes");
     if (seconds > int64_t{1} << 32)
         add_invalid(causes, seconds_path, seconds,
                     "may not specify a duration larger than 2^32 seconds");
@@ -206,12 +207,6 @@ void validate_volume(const Json& volume, const FieldPath& path, Causes& causes) 
     if (sources == 0) add_required(causes, path, "must specify a volume type");
 }
 
-const Json* volume_of(const Json& spec, std::string_view name) {
-    for (const Json& volume : field(spec, "volumes").items())
-        if (text_of(volume, "name") == name) return &volume;
-    return nullptr;
-}
-
 void validate_sub_path(const Json& mount, ContainerRole role, const FieldPath& list,
                        const FieldPath& path, Causes& causes) {
     for (const std::string_view name : {"subPath", "subPathExpr"}) {
@@ -249,7 +244,7 @@ void validate_mount(const Json& mount, const Json& container, ContainerRole role
                     const PodFacts& pod, const FieldPath& list, const FieldPath& path,
                     Causes& causes) {
     const auto name = text_of(mount, "name");
-    if (!volume_of(pod.spec, name)) add_not_found(causes, path.child("name"), name);
+    if (!pod.volume(name)) add_not_found(causes, path.child("name"), name);
     validate_sub_path(mount, role, list, path, causes);
     validate_recursive_read_only(mount, list, causes);
     if (text_of(mount, "mountPropagation") == "Bidirectional" &&
@@ -261,11 +256,12 @@ void validate_mount(const Json& mount, const Json& container, ContainerRole role
 void validate_devices(const Json& container, const PodFacts& pod, const FieldPath& path,
                       Causes& causes) {
     const auto devices = field(container, "volumeDevices").items();
+    std::set<std::string_view> places;
     for (size_t i = 0; i < devices.size(); ++i) {
         const FieldPath entry = path.child("volumeDevices", i);
         const auto name = text_of(devices[i], "name");
         if (name.empty()) continue;
-        const Json* volume = volume_of(pod.spec, name);
+        const Json* volume = pod.volume(name);
         if (!volume)
             add_not_found(causes, entry.child("name"), name);
         else if (!present(field(*volume, "persistentVolumeClaim")) &&
@@ -273,10 +269,9 @@ void validate_devices(const Json& container, const PodFacts& pod, const FieldPat
             add_invalid(causes, entry.child("name"), name,
                         "can only use volume source type of PersistentVolumeClaim or Ephemeral for "
                         "block mode");
-        for (size_t j = 0; j < i; ++j)
-            if (text_of(devices[j], "devicePath") == text_of(devices[i], "devicePath"))
-                add_invalid(causes, entry.child("devicePath"), text_of(devices[i], "devicePath"),
-                            "must be unique");
+        const auto place = text_of(devices[i], "devicePath");
+        if (!places.insert(place).second)
+            add_invalid(causes, entry.child("devicePath"), place, "must be unique");
     }
 }
 
@@ -300,13 +295,13 @@ void validate_volume_mounts(const Json& container, ContainerRole role, const Pod
                             const FieldPath& path, Causes& causes) {
     const auto mounts = field(container, "volumeMounts").items();
     const FieldPath list = path.child("volumeMounts");
+    std::set<std::string_view> places;
     for (size_t i = 0; i < mounts.size(); ++i) {
         const FieldPath mount_path = path.child("volumeMounts", i);
         validate_mount(mounts[i], container, role, pod, list, mount_path, causes);
         const auto place = text_of(mounts[i], "mountPath");
-        for (size_t j = 0; j < i && !place.empty(); ++j)
-            if (text_of(mounts[j], "mountPath") == place)
-                add_invalid(causes, mount_path.child("mountPath"), place, "must be unique");
+        if (!place.empty() && !places.insert(place).second)
+            add_invalid(causes, mount_path.child("mountPath"), place, "must be unique");
     }
     validate_devices(container, pod, path, causes);
 }

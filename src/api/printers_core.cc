@@ -18,7 +18,9 @@ Json configmap_data(const Json& map, WallTime, Arena&) {
     return count(field(map, "data").size() + field(map, "binaryData").size());
 }
 
-Json secret_data(const Json& secret, WallTime, Arena&) { return count(field(secret, "data").size()); }
+Json secret_data(const Json& secret, WallTime, Arena&) {
+    return count(field(secret, "data").size());
+}
 
 Json serviceaccount_secrets(const Json& account, WallTime, Arena&) {
     return count(field(account, "secrets").size());

@@ -41,7 +41,8 @@ bool is_sidecar(const Json& pod, std::string_view name) {
 
 // How a container ended, if nobody gave a reason.
 std::string end_of(const Json& terminated) {
-    if (const auto reason = text_of(terminated, "reason"); !reason.empty()) return std::string{reason};
+    if (const auto reason = text_of(terminated, "reason"); !reason.empty())
+        return std::string{reason};
     if (const int64_t signal = int_or(field(terminated, "signal"), 0); signal != 0)
         return concat("Signal:", signal);
     return concat("ExitCode:", int_or(field(terminated, "exitCode"), 0));

@@ -21,7 +21,8 @@ std::string row_of(std::string_view group, std::string_view version, std::string
                                   IncludeObject::None, "meta.k8s.io/v1", "", now, arena);
     std::string text;
     for (const Json& cell : table.find("rows")->items()[0].find("cells")->items())
-        append(text, text.empty() ? "" : " | ", cell.is_string() ? cell.as_string() : to_json(cell));
+        append(text, text.empty() ? "" : " | ",
+               cell.is_string() ? cell.as_string() : to_json(cell));
     return text;
 }
 
@@ -189,7 +190,8 @@ TEST(Printers, the_other_kinds) {
         {"", "v1", "Node", R"({"metadata":{"name":"n"}})",
          "n | Unknown | <none> | <unknown> |  | <none> | <none> | <unknown> | <unknown> | "
          "<unknown>"},
-        {"", "v1", "ConfigMap", R"({"metadata":{"name":"m"},"data":{"a":"1"},"binaryData":{"b":"AA=="}})",
+        {"", "v1", "ConfigMap",
+         R"({"metadata":{"name":"m"},"data":{"a":"1"},"binaryData":{"b":"AA=="}})",
          "m | 2 | <unknown>"},
         {"", "v1", "Secret", R"({"metadata":{"name":"s"},"type":"Opaque","data":{"a":"MQ=="}})",
          "s | Opaque | 1 | <unknown>"},
@@ -197,16 +199,18 @@ TEST(Printers, the_other_kinds) {
          R"({"metadata":{"name":"s"},"spec":{"type":"NodePort","clusterIP":"10.1.0.1","clusterIPs":["10.1.0.1"],
              "ports":[{"port":80,"nodePort":30080,"protocol":"TCP"},{"port":53,"protocol":"UDP"}],"selector":{"b":"2","a":"1"}}})",
          "s | NodePort | 10.1.0.1 | <none> | 80:30080/TCP,53/UDP | <unknown> | a=1,b=2"},
-        {"", "v1", "Service", R"({"metadata":{"name":"s"},"spec":{"type":"LoadBalancer","clusterIP":"10.1.0.1"}})",
+        {"", "v1", "Service",
+         R"({"metadata":{"name":"s"},"spec":{"type":"LoadBalancer","clusterIP":"10.1.0.1"}})",
          "s | LoadBalancer | 10.1.0.1 | <pending> | <none> | <unknown> | <none>"},
-        {"", "v1", "Service", R"({"metadata":{"name":"s"},"spec":{"type":"ExternalName","externalName":"x.org"}})",
+        {"", "v1", "Service",
+         R"({"metadata":{"name":"s"},"spec":{"type":"ExternalName","externalName":"x.org"}})",
          "s | ExternalName | <none> | x.org | <none> | <unknown> | <none>"},
         {"", "v1", "Endpoints",
          R"({"metadata":{"name":"e"},"subsets":[{"addresses":[{"ip":"10.0.0.1"},{"ip":"10.0.0.2"}],"ports":[{"port":80},{"port":443}]}]})",
          "e | 10.0.0.1:80,10.0.0.2:80,10.0.0.1:443 + 1 more... | <unknown>"},
         {"", "v1", "Endpoints", R"({"metadata":{"name":"e"}})", "e | <none> | <unknown>"},
-        {"coordination.k8s.io", "v1", "Lease", R"({"metadata":{"name":"l"},"spec":{"holderIdentity":"n"}})",
-         "l | n | <unknown>"},
+        {"coordination.k8s.io", "v1", "Lease",
+         R"({"metadata":{"name":"l"},"spec":{"holderIdentity":"n"}})", "l | n | <unknown>"},
         {"certificates.k8s.io", "v1", "CertificateSigningRequest",
          R"({"metadata":{"name":"c"},"spec":{"signerName":"a.b/c","username":"u","expirationSeconds":3600},
              "status":{"conditions":[{"type":"Approved"}],"certificate":"QQ=="}})",

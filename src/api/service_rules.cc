@@ -36,7 +36,8 @@ void default_service(Json& service, Arena& arena) {
                 blank(target) || (target.is_integer() && target.as_int() == 0))
                 port.set_borrowed(arena, "targetPort", field(port, "port"));
     if (text_of(spec, "sessionAffinity") == "ClientIP") {
-        Json& client = spec.make_object(arena, "sessionAffinityConfig").make_object(arena, "clientIP");
+        Json& client =
+            spec.make_object(arena, "sessionAffinityConfig").make_object(arena, "clientIP");
         if (int_or(field(client, "timeoutSeconds"), 0) == 0)
             client.set_borrowed(arena, "timeoutSeconds", Json::integer(affinity_seconds_default));
     }
@@ -95,7 +96,8 @@ void keep_allocated(Json& spec, const Json& old, Arena& arena) {
 void drop_unused(Json& spec, const Json& old) {
     const auto type = text_of(spec, "type");
     if (type == "ExternalName" && text_of(old, "type") != "ExternalName")
-        for (const std::string_view name : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"})
+        for (const std::string_view name :
+             {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"})
             if (field(spec, name) == field(old, name)) spec.remove(name);
     if (!has_node_ports(type) && has_node_ports(text_of(old, "type")))
         if (Json* ports = spec.find("ports"))
