@@ -34,7 +34,10 @@ Transaction numbered(ResourceId resource, int64_t number) {
 class Child {
   public:
     Child(int pipe, Store& store, int64_t first)
-        : pipe_{pipe}, store_{store}, resource_{store.resource("/registry/things/")}, next_{first} {}
+        : pipe_{pipe},
+          store_{store},
+          resource_{store.resource("/registry/things/")},
+          next_{first} {}
 
     void commit_next() {
         const int64_t number = next_++;
@@ -86,7 +89,8 @@ class StoreCrashRounds : public ::testing::Test {
         Acknowledgement next;
         while (::read(from_child.get(), &next, sizeof next) == sizeof next) {
             said.push_back(next);
-            if (said.size() == kill_after) ::kill(pid, SIGKILL);   // what is in the pipe still counts
+            if (said.size() == kill_after)
+                ::kill(pid, SIGKILL);   // what is in the pipe still counts
         }
         int status = 0;
         EXPECT_EQ(::waitpid(pid, &status, 0), pid);

@@ -172,7 +172,9 @@ struct Row {
 class StoreFaults : public ::testing::TestWithParam<Row> {};
 
 TEST_P(StoreFaults, at_every_call_leave_the_first_commits_and_no_revision_twice) {
-    constexpr uint64_t seeds = 2;
+    // More by hand: SKIFF_STORE_SEEDS=50 store_test --gtest_filter=*Faults*
+    const char* asked = std::getenv("SKIFF_STORE_SEEDS");
+    const uint64_t seeds = asked ? parse_number<uint64_t>(asked).value_or(1) : 1;
     for (uint64_t seed = 1; seed <= seeds; ++seed) {
         const uint64_t calls = calls_of_a_run(seed);
         ASSERT_GT(calls, 100u);

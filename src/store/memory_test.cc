@@ -28,7 +28,8 @@ size_t heap_bytes() {
 std::string pod_name(int i) {
     // As a ReplicaSet names its pods, in no order.
     const unsigned noise = static_cast<unsigned>(i) * 2654435761u;
-    return concat("default/web-7d9f8b6c5-", hex(std::string_view{reinterpret_cast<const char*>(&noise), 4}));
+    return concat("default/web-7d9f8b6c5-",
+                  hex(std::string_view{reinterpret_cast<const char*>(&noise), 4}));
 }
 
 std::shared_ptr<const Attributes> pod_attributes(int i) {
@@ -47,13 +48,14 @@ size_t overhead(bool attributes, size_t& nodes) {
     const auto pods = image.resource("/registry/pods/");
     const std::string text = concat("{\"metadata\":{", std::string(text_bytes - 13, ' '));
     for (int i = 0; i < objects; ++i) {
-        image.load_old({.key = {pods, pod_name(i)},
-                        .object = make_object({.text = text,
-                                               .splice_at = 13,
-                                               .created = {i + 1},
-                                               .modified = {i + 1},
-                                               .attributes = attributes ? pod_attributes(i) : nullptr}),
-                        .revision = {i + 1}});
+        image.load_old(
+            {.key = {pods, pod_name(i)},
+             .object = make_object({.text = text,
+                                    .splice_at = 13,
+                                    .created = {i + 1},
+                                    .modified = {i + 1},
+                                    .attributes = attributes ? pod_attributes(i) : nullptr}),
+             .revision = {i + 1}});
     }
     image.start({objects}, {objects});
     const size_t after = heap_bytes();

@@ -155,7 +155,14 @@ Result<> SqliteEngine::step(sqlite3_stmt* statement) {
     return {};
 }
 
+// The file holds secrets: nobody else reads it. SQLite would make it readable for all, and gives
+// its WAL the mode of the file.
+void create_private(const std::string& path) {
+    const Fd made{::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+}
+
 Result<> SqliteEngine::open() {
+    if (options_.vfs.empty()) create_private(options_.path);
     sqlite3* opened = nullptr;
     const int code = sqlite3_open_v2(options_.path.c_str(), &opened,
                                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
@@ -438,6 +445,7 @@ Result<> SqliteEngine::snapshot_to(const std::string& path) {
     const auto part = path + ".part";
     sqlite3* opened = nullptr;
     ::unlink(part.c_str());
+    create_private(part);
     int code = sqlite3_open_v2(part.c_str(), &opened,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXRESCODE,
                                nullptr);

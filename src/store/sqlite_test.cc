@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "store/fault_vfs.h"
 #include "store/test_support.h"
@@ -116,6 +117,18 @@ TEST(StoreSqlite, a_snapshot_is_whole_while_commits_go_on) {
     EXPECT_EQ(copy->view(copy->resource("/registry/pods/")).size(), 50u);
     EXPECT_GE(copy->revision(), revision);
     expect_says(store->snapshot_to(directory / "no/such").error().message, {"no/such"});
+}
+
+TEST(StoreSqlite, nobody_else_may_read_the_files) {
+    TempDirectory directory;
+    auto engine = *open_sqlite({.path = directory / "s.db"});
+    ASSERT_TRUE(engine->append({row(1, "a")}, true).has_value());
+    ASSERT_TRUE(engine->snapshot_to(directory / "copy.db").has_value());
+    for (const auto* name : {"s.db", "s.db-wal", "copy.db"}) {
+        struct stat found {};
+        ASSERT_EQ(::stat((directory / name).c_str(), &found), 0) << name;
+        EXPECT_EQ(found.st_mode & 0777, 0600u) << name;
+    }
 }
 
 TEST(StoreSqlite, the_file_does_not_grow_with_updates) {

@@ -25,6 +25,7 @@ class StandingClock final : public Clock {
         wall_ += by;
         mono_ += by;
     }
+    void set_back(Duration by) { wall_ -= by; }
 
   private:
     WallTime wall_{std::chrono::hours{500'000}};

@@ -27,16 +27,19 @@ class Follower {
     }
     void follow_until(const std::function<bool()>& done) {
         while (!done()) {
-            const auto waiter = waiter_.use([&](auto& next) { return next = executor_.make_waiter(); });
+            const auto waiter =
+                waiter_.use([&](auto& next) { return next = executor_.make_waiter(); });
             auto events = watch_->drain(7);
             ASSERT_TRUE(events.has_value());
             for (const auto& event : *events) {
                 EXPECT_GT(event->revision, last_);
                 last_ = event->revision;
-                objects_[event->key.name] = event->kind == Event::Kind::Put ? event->object : nullptr;
+                objects_[event->key.name] =
+                    event->kind == Event::Kind::Put ? event->object : nullptr;
             }
             EXPECT_GE(watch_->progress(), last_);
-            if (events->empty() && !done()) waiter->wait_until(executor_.clock().monotonic() + 20ms);
+            if (events->empty() && !done())
+                waiter->wait_until(executor_.clock().monotonic() + 20ms);
         }
     }
     Revision last() const { return last_; }
@@ -57,7 +60,8 @@ void increment(Executor& executor, Store& store, ResourceId pods, int writer) {
         const Key key{pods, concat("a/", random() % 4)};
         const auto object = store.view(pods).get(key.name);
         const int count = object ? *parse_number<int>(data_of(object)) : 0;
-        auto transaction = object ? update(key, object->modified, concat(count + 1)) : create(key, "1");
+        auto transaction =
+            object ? update(key, object->modified, concat(count + 1)) : create(key, "1");
         if (random() % 2 == 0) transaction = relaxed(std::move(transaction));
         const auto done = commit_and_wait(executor, store, std::move(transaction));
         if (done) {
@@ -76,8 +80,8 @@ void increment(Executor& executor, Store& store, ResourceId pods, int writer) {
 TEST(StoreThreads, writers_readers_and_watches_agree) {
     TempDirectory directory;
     auto pool = make_thread_pool(os_clock());
-    auto store = *open_store(*open_sqlite({.path = directory / "s.db", .checkpoint_pages = 8}), *pool,
-                             {});
+    auto store =
+        *open_store(*open_sqlite({.path = directory / "s.db", .checkpoint_pages = 8}), *pool, {});
     const auto pods = store->resource("/registry/pods/");
     Follower all{*pool, *store, pods, ""};
     Follower some{*pool, *store, pods, "a/1"};
