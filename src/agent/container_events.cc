@@ -139,13 +139,11 @@ class Follower : public ContainerEvents {
   public:
     Follower(Executor& executor, Random& random, net::GrpcClient& client, ContainerEventSink sink)
         : random_{random}, client_{client}, sink_{std::move(sink)},
-          strand_{std::make_unique<Strand>(executor)},
-          gate_{std::make_shared<Guarded<Strand*>>(strand_.get())} {
-        strand_->post([this] { subscribe(); });
+          gate_{std::make_shared<Guarded<Strand*>>(&strand_)}, strand_{executor} {
+        strand_.post([this] { subscribe(); });
     }
     ~Follower() override {
         gate_->use([](Strand*& strand) { strand = nullptr; });
-        strand_.reset();   // waits for the task that runs
     }
 
   private:
@@ -174,7 +172,7 @@ class Follower : public ContainerEvents {
                                  at = event.created_at] { take_cri(type, id, at); });
                 },
                 std::move(ended));
-            strand_->after(cri_settle_pause, [this, number = subscription_] { begin(number); });
+            strand_.after(cri_settle_pause, [this, number = subscription_] { begin(number); });
             return;
         }
         marker_ = concat("/skiff/", random_.hex(8));
@@ -210,7 +208,7 @@ class Follower : public ContainerEvents {
         marker_call_ = client_.stream("/containerd.services.events.v1.Events/Forward",
                                       encoded(request), std::move(nothing));
         marker_call_->half_close();
-        strand_->after(marker_pause_, [this, number] { send_marker(number); });
+        strand_.after(marker_pause_, [this, number] { send_marker(number); });
         marker_pause_ = std::min(marker_pause_ * 2, marker_pause_max);
     }
 
@@ -257,7 +255,7 @@ class Follower : public ContainerEvents {
             log_warn("container events were interrupted", {{"error", result.error().message}});
         }
         live_ = false;
-        strand_->after(retry_pause_, [this, next = subscription_] {
+        strand_.after(retry_pause_, [this, next = subscription_] {
             if (next == subscription_) subscribe();
         });
         retry_pause_ = std::min(retry_pause_ * 2, retry_pause_max);
@@ -265,7 +263,7 @@ class Follower : public ContainerEvents {
 
     void relist() {
         sink_.resync();
-        strand_->after(relist_pause, [this] { relist(); });
+        strand_.after(relist_pause, [this] { relist(); });
     }
 
     Random& random_;
@@ -279,8 +277,8 @@ class Follower : public ContainerEvents {
     std::string marker_;   // the topic of our own event
     std::unique_ptr<net::GrpcClient::Stream> stream_;
     std::unique_ptr<net::GrpcClient::Stream> marker_call_;
-    std::unique_ptr<Strand> strand_;
     std::shared_ptr<Guarded<Strand*>> gate_;
+    Strand strand_;   // goes first, and waits for the task that runs, which may use all the above
 };
 
 }   // namespace
