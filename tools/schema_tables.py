@@ -130,7 +130,8 @@ class GroupVersionFile:
         if key not in self.texts:
             self.texts[key] = f"t_{len(self.texts)}"
             body = ", ".join(text(value) for value in values)
-            self.lines.append(f"static constexpr std::string_view {self.texts[key]}[] = {{{body}}};")
+            name = self.texts[key]
+            self.lines.append(f"static constexpr std::string_view {name}[] = {{{body}}};")
         return self.texts[key]
 
     def message(self, message):
@@ -151,14 +152,16 @@ class GroupVersionFile:
         if flat:
             parts += self.index(message, flat)
         self.use_message(message.name)
-        self.lines.append(f"constinit const Message m_{ident(message.name)} = {{{', '.join(parts)}}};")
+        name = ident(message.name)
+        self.lines.append(f"constinit const Message m_{name} = {{{', '.join(parts)}}};")
 
     def index(self, message, flat):
         name = ident(message.name)
         pointers = ", ".join(f"&{self.use_fields(owner)}[{index}]" for _, (owner, index) in flat)
         seed, slots = name_index([field_name for field_name, _ in flat])
         self.lines.append(f"static constexpr const Field* a_{name}[] = {{{pointers}}};")
-        self.lines.append(f"static constexpr uint8_t h_{name}[] = {{{', '.join(map(str, slots))}}};")
+        slot_list = ", ".join(map(str, slots))
+        self.lines.append(f"static constexpr uint8_t h_{name}[] = {{{slot_list}}};")
         return [f".all = a_{name}", f".slots = h_{name}", f".hash_seed = {seed}"]
 
     def field(self, field):
@@ -186,7 +189,8 @@ class GroupVersionFile:
         parts += [f".format = Format::{field.format}"] if field.format else []
         parts += [f".patch = PatchStrategy::{field.patch}"] if field.patch != "Replace" else []
         parts += [f".merge_key = {text(field.merge_key)}"] if field.merge_key else []
-        parts += [f".list_type = ListType::{field.list_type}"] if field.list_type != "Atomic" else []
+        if field.list_type != "Atomic":
+            parts.append(f".list_type = ListType::{field.list_type}")
         parts += [f".map_keys = {self.text_list(field.map_keys)}"] if field.map_keys else []
         parts += [".map_type = MapType::Atomic"] if field.map_type != "Granular" else []
         parts += [".unique = true"] if field.unique else []
@@ -252,4 +256,5 @@ class GroupVersionFile:
             parts.append(f".list_message = {self.use_message(kind.name + 'List')}")
         parts.append(f".schema_revision = {self.revision(kind)}u")
         self.use_kind(kind.name)
-        self.lines.append(f"constinit const Kind k_{name} = {{\n    " + ",\n    ".join(parts) + "};")
+        body = ",\n    ".join(parts)
+        self.lines.append(f"constinit const Kind k_{name} = {{\n    {body}}};")

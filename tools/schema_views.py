@@ -6,16 +6,17 @@ from schema_tables import group_text, text
 
 FRONT = "// Made by tools/schemagen.py from {}. Do not edit.\n"
 # Strings that many objects share: held as api::Interned.
-INTERNED = set("""apiVersion component dnsPolicy effect fieldPath fieldType group host hostIP imagePullPolicy
-    kind namespace nodeName operation operator phase policy preemptionPolicy priorityClassName protocol
-    qosClass reason reportingComponent reportingController restartPolicy runtimeClassName schedulerName
-    scheme serviceAccountName status subdomain terminationMessagePath terminationMessagePolicy
-    topologyKey type""".split())
+INTERNED = set("""apiVersion component dnsPolicy effect fieldPath fieldType group host hostIP
+    imagePullPolicy kind namespace nodeName operation operator phase policy preemptionPolicy
+    priorityClassName protocol qosClass reason reportingComponent reportingController restartPolicy
+    runtimeClassName schedulerName scheme serviceAccountName status subdomain
+    terminationMessagePath terminationMessagePolicy topologyKey type""".split())
 INTERNED_MAPS = {"labels", "matchLabels", "nodeSelector", "selector"}
-KEYWORDS = set("""and auto bool break case char class const continue default delete do double else enum
-    explicit export extern false float for friend goto if inline int long mutable namespace new not
-    operator or private protected public register return short signed sizeof static struct switch
-    template this throw true try typedef union unsigned using virtual void volatile while xor""".split())
+KEYWORDS = set("""and auto bool break case char class const continue default delete do double else
+    enum explicit export extern false float for friend goto if inline int long mutable namespace
+    new not operator or private protected public register return short signed sizeof static struct switch
+    template this throw true try typedef union unsigned using virtual void volatile while
+    xor""".split())
 SIMPLE = {"Bool": "bool", "Int32": "int32_t", "Int64": "int64_t", "Double": "double",
           "Quantity": "api::Quantity", "IntOrString": "api::IntOrString", "Time": "WallTime",
           "MicroTime": "WallTime", "Duration": "Duration", "StringList": "std::vector<std::string>"}
@@ -51,7 +52,7 @@ class Views:
         for path in view_files(self.root):
             shown = path.relative_to(self.root)
             if path.with_suffix(".h").exists():
-                raise SchemaError(f"{shown}: {path.stem}.h stands beside it; name the view otherwise")
+                raise SchemaError(f"{shown}: {path.stem}.h stands beside it; take another name")
             layer = shown.parts[1]
             header, source = generated(layer, path.stem)
             out[header], out[source] = ViewFile(self.schema, path, shown, layer).write()
@@ -186,8 +187,9 @@ class ViewFile:
 
     def type_of(self, field, boxed):
         value = SIMPLE.get(field.type, "std::string")
-        if field.type == "String" and (field.name in INTERNED or field.enum) and field.shape == "Single":
-            value = "api::Interned"
+        if field.type == "String" and field.shape == "Single":
+            if field.name in INTERNED or field.enum:
+                value = "api::Interned"
         if field.shape == "Map" and field.type == "String" and field.name in INTERNED_MAPS:
             return "api::Labels"
         if field.shape == "Map" and field.type == "Quantity":
@@ -235,24 +237,27 @@ class ViewFile:
         if struct is outer:
             kind = self.schema.kinds.get(struct.message.name)
             if kind:
-                lines.append(f"\n{inner}static constexpr std::string_view group = {text(group_text(kind.group))}, "
-                             f"version = {text(kind.version)}, resource = {text(kind.names[0])},")
-                lines.append(f"{inner}                                  kind = {text(kind.kind)};")
+                lines.append("")
+                for key, value in (("group", group_text(kind.group)), ("version", kind.version),
+                                   ("resource", kind.names[0]), ("kind", kind.kind)):
+                    lines.append(f"{inner}static constexpr std::string_view {key} = {text(value)};")
             lines.append(f"{inner}static const api::ViewTable& table();")
         return lines + [f"{indent}}};"]
 
     def source(self):
         lines = [FRONT.format(self.shown), f'#include "{self.layer}/{self.stem}.h"\n',
-                 "#include <cstddef>\n", "namespace skiff::" + self.layer + "::view {", "namespace {\n",
+                 "#include <cstddef>\n", f"namespace skiff::{self.layer}::view {{", "namespace {\n",
                  "using api::ViewHolderOf;", "using api::ViewShape;", "using api::ViewType;",
                  '#pragma GCC diagnostic ignored "-Winvalid-offsetof"\n']
         for view in self.views.values():
             everything = [*view.nested, view]
-            lines += [f"extern const api::ViewTable {self.table_name(view, one)};" for one in everything]
+            lines += [f"extern const api::ViewTable {self.table_name(view, one)};"
+                      for one in everything]
             for one in everything:
                 lines += self.table_lines(view, one)
         lines += ["\n}   // namespace\n"]
-        lines += [f"const api::ViewTable& {view.name}::table() {{ return {self.table_name(view, view)}; }}"
+        lines += [f"const api::ViewTable& {view.name}::table() {{ "
+                  f"return {self.table_name(view, view)}; }}"
                   for view in self.views.values()]
         lines += [f"\n}}   // namespace skiff::{self.layer}::view", ""]
         return "\n".join(lines)

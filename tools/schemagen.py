@@ -2,7 +2,7 @@
 """Makes build/gen from schema/**/*.api and src/**/*.view (the forms: schema/README.md).
 
 schemagen.py --out DIR      write what changed
-schemagen.py --list         one line a generated file: its layer (or LAYER_test) and its path below DIR
+schemagen.py --list         one line a generated file: layer (or LAYER_test), path below DIR
 schemagen.py --check-lock   fail if schema/LOCK and the schema disagree
 schemagen.py --write-lock   write schema/LOCK"""
 import argparse
@@ -56,7 +56,8 @@ def lock_text(root):
             shape = {"Single": "", "List": "[]", "Map": "map "}[field.shape]
             lines.append(f"{message.name} {field.number} {field.name} {shape}{kind}")
     for kind in schema.kinds.values():
-        lines.append(f"kind {kind.name} {kind.names[0]} {kind.scope} {kind.stored or kind.prefix or '-'}")
+        where = kind.stored or kind.prefix or "-"
+        lines.append(f"kind {kind.name} {kind.names[0]} {kind.scope} {where}")
     return LOCK_FRONT + "\n".join(sorted(lines)) + "\n"
 
 

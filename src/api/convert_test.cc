@@ -7,10 +7,12 @@ namespace {
 
 const Kind& events_v1() { return *builtin_kind("events.k8s.io", "v1", "Event"); }
 
-constexpr std::string_view served_event = R"({"metadata":{"name":"e"},"eventTime":"2026-01-02T03:04:05.000006Z",
+constexpr std::string_view served_event = R"({
+    "metadata":{"name":"e"},"eventTime":"2026-01-02T03:04:05.000006Z",
     "reportingController":"c","reportingInstance":"i","action":"a","reason":"R",
     "regarding":{"kind":"Pod","name":"p"},"note":"what happened","type":"Normal",
-    "deprecatedSource":{"component":"k","host":"n"},"deprecatedFirstTimestamp":"2026-01-02T03:04:05Z",
+    "deprecatedSource":{"component":"k","host":"n"},
+    "deprecatedFirstTimestamp":"2026-01-02T03:04:05Z",
     "deprecatedLastTimestamp":"2026-01-02T03:04:06Z","deprecatedCount":3})";
 
 codec::Document parsed(std::string_view json) {

@@ -26,8 +26,9 @@ constexpr std::string_view pod_text = R"({
       {"name": "d", "command": ["x", null]}
     ],
     "initContainers": [{"name": "i", "restartPolicy": "Always"}],
-    "affinity": {"podAffinity": {}, "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
-       {"nodeSelectorTerms": [{"matchExpressions": [{"key": "k", "operator": "In", "values": ["v"]}]}]}}},
+    "affinity": {"podAffinity": {}, "nodeAffinity": {
+       "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+         {"matchExpressions": [{"key": "k", "operator": "In", "values": ["v"]}]}]}}},
     "tolerations": [{"key": "k", "tolerationSeconds": 300}],
     "volumes": null
   },
@@ -92,7 +93,8 @@ TEST(View, other_leaves) {
     ASSERT_TRUE(service);
     EXPECT_EQ(service->spec.ports[0].targetPort, IntOrString{"http"});
     EXPECT_EQ(service->spec.ports[1].targetPort, IntOrString{8081});
-    const auto secret = decode<view::Secret>(std::string_view{R"({"data":{"a":"AAE="},"immutable":false})"});
+    const auto secret =
+        decode<view::Secret>(std::string_view{R"({"data":{"a":"AAE="},"immutable":false})"});
     ASSERT_TRUE(secret);
     EXPECT_EQ(*secret->data.find("a"), (std::string{"\0\1", 2}));
     EXPECT_EQ(secret->immutable, false);
@@ -124,8 +126,9 @@ TEST(View, bad_text_is_an_error_that_says_where) {
 }
 
 TEST(View, lists_and_watch_events_are_split_without_reading_the_objects) {
-    const std::string text = R"({"kind":"PodList","metadata":{"resourceVersion":"7","continue":"c\u0041",)"
-                             R"("remainingItemCount":3},"items":[{"metadata":{"name":"a"}},{}]})";
+    const std::string text =
+        R"({"kind":"PodList","metadata":{"resourceVersion":"7","continue":"c\u0041",)"
+        R"("remainingItemCount":3},"items":[{"metadata":{"name":"a"}},{}]})";
     const auto list = decode_list<view::Pod>(text);
     ASSERT_TRUE(list) << list.error().message;
     EXPECT_EQ(list->resourceVersion, "7");
@@ -141,7 +144,8 @@ TEST(View, lists_and_watch_events_are_split_without_reading_the_objects) {
 }
 
 TEST(View, labels_of_a_view_meet_selectors) {
-    const auto pod = decode<view::Pod>(std::string_view{R"({"metadata":{"labels":{"app":"web","tier":""}}})"});
+    const auto pod =
+        decode<view::Pod>(std::string_view{R"({"metadata":{"labels":{"app":"web","tier":""}}})"});
     ASSERT_TRUE(pod);
     const std::pair<std::string_view, bool> rows[] = {
         {"app=web", true},        {"app!=web", false}, {"tier=", true}, {"!zone", true},
