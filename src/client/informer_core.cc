@@ -274,6 +274,7 @@ void InformerCore::Flow::watch() {
 InformerCore::InformerCore(Parts parts, InformerOptions options)
     : flow_{std::make_shared<Flow>(parts, std::move(options))} {}
 InformerCore::~InformerCore() { flow_->stop(); }
+void InformerCore::stop() { flow_->stop(); }
 ObjectCache& InformerCore::cache() { return flow_->cache_; }
 const ObjectCache& InformerCore::cache() const { return flow_->cache_; }
 void InformerCore::on_change(Handler handler) { flow_->handlers_.push_back(std::move(handler)); }

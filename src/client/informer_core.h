@@ -44,6 +44,7 @@ class InformerCore {
     void on_change(Handler handler);           // before start()
     void on_synced(std::function<void()> call);   // at once (on the strand) when it is already
     void start();
+    void stop();   // no handler runs any more when it returns; the cache stays readable
     bool synced() const;
     // True when the cache shows the object as it was at that resourceVersion or later, or every
     // event up to there was delivered.

@@ -1,0 +1,180 @@
+#include "controllers/certificate_controller.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace skiff::controllers {
+namespace {
+
+using client::ObjectKey;
+using client::Requeue;
+using What = CertificateDecision::What;
+
+constexpr std::string_view client_signer = "kubernetes.io/kube-apiserver-client";
+constexpr std::string_view node_client_signer = "kubernetes.io/kube-apiserver-client-kubelet";
+constexpr std::string_view node_serving_signer = "kubernetes.io/kubelet-serving";
+constexpr auto kept_when_done = std::chrono::hours{1};
+constexpr auto kept_when_pending = std::chrono::hours{24};
+constexpr auto shortest_life = std::chrono::minutes{10};
+constexpr auto longest_life = std::chrono::hours{24 * 365};
+
+bool has(const auto& list, std::string_view entry) {
+    return std::ranges::any_of(list, [&](const auto& one) { return std::string_view{one} == entry; });
+}
+
+const auto* condition_of(const view::CertificateSigningRequest& request, std::string_view type) {
+    for (const auto& condition : request.status.conditions)
+        if (condition.type == type) return &condition;
+    return static_cast<decltype(&request.status.conditions.front())>(nullptr);
+}
+
+bool is_node_identity(const ControllersOptions::CsrFacts& facts) {
+    return facts.common_name.starts_with("system:node:") && facts.organizations == std::vector<std::string>{"system:nodes"};
+}
+
+// A node's first client certificate, asked for by a bootstrap token, or the renewal by itself.
+bool approvable_client(const view::CertificateSigningRequest& request, const ControllersOptions::CsrFacts& facts) {
+    if (!is_node_identity(facts) || !facts.dns_names.empty() || !facts.addresses.empty()) return false;
+    if (!has(request.spec.usages, "client auth") || has(request.spec.usages, "server auth")) return false;
+    return has(request.spec.groups, "system:bootstrappers") || request.spec.username == facts.common_name;
+}
+
+// A node's serving certificate carries its own name and addresses and nobody else's. Until the
+// node has registered there are no addresses to compare with; its name alone is checked then, and
+// the API server verifies by name.
+bool approvable_serving(const view::CertificateSigningRequest& request, const ControllersOptions::CsrFacts& facts,
+                        const view::Node* node) {
+    if (!is_node_identity(facts) || request.spec.username != facts.common_name) return false;
+    if (!has(request.spec.usages, "server auth") || has(request.spec.usages, "client auth")) return false;
+    const auto name = std::string_view{facts.common_name}.substr(std::string_view{"system:node:"}.size());
+    const auto known = [&](std::string_view address) {
+        if (!node || address == "127.0.0.1" || address == "::1") return true;
+        return std::ranges::any_of(node->status.addresses, [&](const auto& own) { return std::string_view{own.address} == address; });
+    };
+    const auto named = [&](std::string_view dns) { return dns == name || dns == "localhost" || (node && known(dns)); };
+    return std::ranges::all_of(facts.dns_names, named) && std::ranges::all_of(facts.addresses, known) &&
+           !(facts.dns_names.empty() && facts.addresses.empty());
+}
+
+CertificateUse use_of(const view::CertificateSigningRequest& request) {
+    CertificateUse use;
+    const auto signer = std::string_view{request.spec.signerName};
+    use.server_auth = signer == node_serving_signer;
+    use.client_auth = !use.server_auth;
+    if (request.spec.expirationSeconds)
+        use.life = std::clamp<Duration>(std::chrono::seconds{*request.spec.expirationSeconds}, shortest_life, longest_life);
+    return use;
+}
+
+bool too_old(const view::CertificateSigningRequest& request, WallTime now) {
+    const auto created = request.metadata.creationTimestamp;
+    if (!created) return false;
+    const bool done = condition_of(request, "Approved") || condition_of(request, "Denied") || condition_of(request, "Failed");
+    return now - *created > (done ? Duration{kept_when_done} : Duration{kept_when_pending});
+}
+
+}   // namespace
+
+CertificateDecision decide(const view::CertificateSigningRequest& request, const ControllersOptions::CsrFacts& facts,
+                           const view::Node* node, WallTime now) {
+    if (too_old(request, now)) return {.what = What::Remove};
+    const auto signer = std::string_view{request.spec.signerName};
+    if (signer != client_signer && signer != node_client_signer && signer != node_serving_signer) return {};
+    if (condition_of(request, "Denied") || condition_of(request, "Failed")) return {};
+    if (condition_of(request, "Approved")) {
+        if (!request.status.certificate.empty()) return {};
+        if (signer == client_signer && has(facts.organizations, "system:masters"))
+            return {.what = What::Fail, .why = "no certificate for the group system:masters is signed by kubernetes.io/kube-apiserver-client"};
+        if (signer != client_signer && !is_node_identity(facts))
+            return {.what = What::Fail, .why = "the subject must be system:node:NAME in the group system:nodes"};
+        return {.what = What::Sign, .why = {}, .use = use_of(request)};
+    }
+    if (signer == node_client_signer && approvable_client(request, facts))
+        return {.what = What::Approve, .why = "Auto approving kubelet client certificate after SubjectAccessReview."};
+    if (signer == node_serving_signer && approvable_serving(request, facts, node))
+        return {.what = What::Approve, .why = "The node asks for a serving certificate in its own name."};
+    return {};
+}
+
+CertificateController::CertificateController(Executor& executor, Random& random, const ControllersOptions& options)
+    : options_{options}, clock_{executor.clock()}, component_{executor, options, "certificate-controller"},
+      requests_{executor, random, *component_.transport}, nodes_{executor, random, *component_.transport},
+      queue_{executor, [this](const ObjectKey& key) { return reconcile(key); }, {.name = "certificates"}} {
+    component_.plans.observe(client::resource_of<view::CertificateSigningRequest>(), requests_.core());
+    requests_.on_change([this](const auto&, const auto& now) {
+        if (now) queue_.add({.name_space = {}, .name = now->metadata.name});
+    });
+}
+
+void CertificateController::start() {
+    requests_.on_synced([this] { queue_.start(); });
+    nodes_.start();
+    requests_.start();
+}
+
+Result<Requeue> CertificateController::reconcile(const ObjectKey& key) {
+    const auto request = requests_.find(key);
+    if (!request) return Requeue::no();
+    const auto pem = base64_decoded(request->spec.request).value_or(request->spec.request);
+    auto facts = options_.inspect(pem);
+    if (!facts) {
+        if (condition_of(*request, "Failed")) return Requeue::no();
+        TRY_OK(reject(*request, facts.error().message));
+        return Requeue::no();
+    }
+    constexpr std::string_view prefix = "system:node:";
+    const auto node = facts->common_name.starts_with(prefix)
+                          ? nodes_.find({.name_space = {}, .name = facts->common_name.substr(prefix.size())}) : nullptr;
+    const auto decision = decide(*request, *facts, node.get(), clock_.now());
+    switch (decision.what) {
+    case What::Nothing: break;
+    case What::Approve: TRY_OK(approve(*request, decision.why)); break;
+    case What::Sign: TRY_OK(sign(*request, decision.use)); break;
+    case What::Fail: TRY_OK(reject(*request, decision.why)); break;
+    case What::Remove: {
+        TRY_OK(component_.client.remove<view::CertificateSigningRequest>(key, {.uid = request->metadata.uid}));
+        return Requeue::no();
+    }
+    }
+    return Requeue::in(kept_when_done);
+}
+
+namespace {
+
+void add_condition(view::CertificateSigningRequest& request, std::string_view type, std::string_view reason,
+                   const std::string& message, WallTime now) {
+    auto& condition = request.status.conditions.emplace_back();
+    condition.type = type;
+    condition.status = "True";
+    condition.reason = reason;
+    condition.message = message;
+    condition.lastUpdateTime = now;
+}
+
+}   // namespace
+
+Result<> CertificateController::approve(const view::CertificateSigningRequest& request, const std::string& why) {
+    auto changed = request;
+    add_condition(changed, "Approved", "AutoApproved", why, clock_.now());
+    TRY_OK(component_.client.update(changed, {.name_space = {}, .name = request.metadata.name}, "approval"));
+    return {};
+}
+
+Result<> CertificateController::sign(const view::CertificateSigningRequest& request, const CertificateUse& use) {
+    const auto pem = base64_decoded(request.spec.request).value_or(request.spec.request);
+    TRY(const auto certificate, options_.sign(pem, use));
+    auto changed = request;
+    changed.status.certificate = base64(certificate);
+    TRY_OK(component_.client.update(changed, {.name_space = {}, .name = request.metadata.name}, "status"));
+    return {};
+}
+
+Result<> CertificateController::reject(const view::CertificateSigningRequest& request, const std::string& why) {
+    auto changed = request;
+    add_condition(changed, "Failed", "SignerValidationFailure", why, clock_.now());
+    TRY_OK(component_.client.update(changed, {.name_space = {}, .name = request.metadata.name}, "status"));
+    return {};
+}
+
+}   // namespace skiff::controllers

@@ -1,0 +1,229 @@
+#include "scheduler/scheduler.h"
+
+#include <unordered_map>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "client/event_recorder.h"
+#include "client/informer.h"
+#include "scheduler/decide.h"
+#include "scheduler/queue.h"
+
+namespace skiff::scheduler {
+namespace {
+
+constexpr std::string_view own_name = "default-scheduler";
+
+bool finished(const view::Pod& pod) { return pod.status.phase == "Succeeded" || pod.status.phase == "Failed"; }
+
+bool ours(const view::Pod& pod) {
+    const std::string_view name = pod.spec.schedulerName;
+    return name.empty() || name == own_name;
+}
+
+// All state belongs to the strand; informers and answers post to it.
+class TheScheduler final : public Scheduler, public std::enable_shared_from_this<TheScheduler> {
+  public:
+    TheScheduler(Executor& executor, Random& random, client::Transport& transport)
+        : executor_{executor}, random_{random}, transport_{transport}, pods_{executor, random, transport},
+          nodes_{executor, random, transport}, events_{executor, transport, {.component = std::string{own_name}, .host = {}}},
+          strand_{executor} {}
+
+    void start() override {
+        pods_.on_change([this](const auto& old, const auto& now) {
+            post([old, now](TheScheduler& self) { self.pod_changed(old, now); });
+        });
+        nodes_.on_change([this](const auto& old, const auto& now) {
+            post([old, now](TheScheduler& self) { self.node_changed(old, now); });
+        });
+        nodes_.on_synced([this] { pods_.start(); });
+        pods_.on_synced([this] {
+            post([](TheScheduler& self) {
+                self.synced_ = true;
+                self.turn();
+            });
+        });
+        nodes_.start();
+    }
+
+    void stop() {
+        nodes_.stop();
+        pods_.stop();
+        strand_.close();
+        if (timer_ != TimerId::None) executor_.cancel(timer_);
+    }
+
+  private:
+    template <class F>
+    void post(F work) {
+        strand_.post([weak = weak_from_this(), work = std::move(work)] {
+            if (const auto self = weak.lock()) work(*self);
+        });
+    }
+
+    void node_changed(const NodePtr& old, const NodePtr& now) {
+        const auto& name = (now ? now : old)->metadata.name;
+        auto& info = infos_[name];
+        info.node = now;
+        if (info.empty()) infos_.erase(name);
+        // A heartbeat changes nothing that a decision looks at.
+        const bool matters = !old || !now || !(old->spec == now->spec) || !(old->metadata.labels == now->metadata.labels) ||
+                             !(old->status.allocatable == now->status.allocatable);
+        if (matters) queue_.wake(executor_.clock().monotonic());
+        turn();
+    }
+
+    void forget(const view::Pod& pod, std::string_view node) {
+        const auto found = infos_.find(std::string{node});
+        if (found == infos_.end()) return;
+        found->second.remove(pod.metadata.uid);
+        if (found->second.empty()) infos_.erase(found);
+    }
+
+    void pod_changed(const PodPtr& old, const PodPtr& now) {
+        const auto& pod = now ? *now : *old;
+        const auto& uid = pod.metadata.uid;
+        const std::string_view node = pod.spec.nodeName;
+        if (!now || finished(*now)) {
+            queue_.remove(uid);
+            const auto assumed = assumed_.find(uid);
+            if (assumed != assumed_.end()) forget(pod, assumed->second);
+            assumed_.erase(uid);
+            if (!node.empty()) forget(pod, node);
+            queue_.wake(executor_.clock().monotonic());
+        } else if (!node.empty()) {
+            queue_.remove(uid);
+            const auto assumed = assumed_.find(uid);
+            if (assumed != assumed_.end() && assumed->second != node) forget(pod, assumed->second);
+            assumed_.erase(uid);
+            infos_[std::string{node}].add(now);
+        } else if (now->metadata.deletionTimestamp || !ours(*now) || !now->spec.schedulingGates.empty()) {
+            queue_.remove(uid);
+        } else if (!assumed_.contains(uid)) {
+            queue_.put(now, executor_.clock().monotonic());
+        }
+        turn();
+    }
+
+    void turn() {
+        if (!synced_) return;
+        while (const auto pod = queue_.take(executor_.clock().monotonic())) schedule(pod);
+        const auto next = queue_.next_ready();
+        if (timer_ != TimerId::None) executor_.cancel(timer_);
+        timer_ = TimerId::None;
+        if (!next) return;
+        const auto delay = std::max<Duration>(*next - executor_.clock().monotonic(), Duration::zero());
+        timer_ = executor_.after(delay, [weak = weak_from_this()] {
+            if (const auto self = weak.lock()) self->post([](TheScheduler& owner) { owner.turn(); });
+        });
+    }
+
+    void schedule(const PodPtr& pod) {
+        std::vector<const NodeInfo*> candidates;
+        candidates.reserve(infos_.size());
+        for (const auto& [name, info] : infos_)
+            if (info.node) candidates.push_back(&info);
+        const auto decision = decide(*pod, candidates, random_.number());
+        if (decision.node.empty()) return refuse(pod, decision.message(candidates.size()));
+        infos_[decision.node].add(pod);
+        assumed_[pod->metadata.uid] = decision.node;
+        bind(pod, decision.node);
+    }
+
+    void bind(const PodPtr& pod, const std::string& node) {
+        const auto& name = pod->metadata.name;
+        const auto name_space = pod->metadata.namespace_.str();
+        client::ApiRequest request{.method = "POST", .path = concat("/api/v1/namespaces/", name_space, "/pods/", name, "/binding"),
+                                   .query = {}, .content_type = "application/json", .body = {}};
+        request.body = concat(R"({"kind":"Binding","apiVersion":"v1","metadata":{"name":")", name, R"(","namespace":")", name_space,
+                              R"(","uid":")", pod->metadata.uid, R"("},"target":{"kind":"Node","apiVersion":"v1","name":")", node, R"("}})");
+        transport_.send(std::move(request), [weak = weak_from_this(), pod, node](Result<client::ApiResponse> answer) {
+            const auto self = weak.lock();
+            if (!self) return;
+            self->post([pod, node, failed = answer ? std::optional<Error>{} : std::optional{answer.error()}](TheScheduler& owner) {
+                owner.bound(pod, node, failed);
+            });
+        });
+    }
+
+    void bound(const PodPtr& pod, const std::string& node, const std::optional<Error>& failed) {
+        if (!failed) {
+            queue_.remove(pod->metadata.uid);
+            events_.record(client::reference_to(*pod), client::EventType::Normal, "Scheduled",
+                           concat("Successfully assigned ", pod->metadata.namespace_.view(), "/", pod->metadata.name, " to ", node));
+            return;
+        }
+        // What became of it is not known when the answer is lost: the informer will tell.
+        assumed_.erase(pod->metadata.uid);
+        const auto now = pods_.find({.name_space = pod->metadata.namespace_.str(), .name = pod->metadata.name});
+        const bool settled = now && now->metadata.uid == pod->metadata.uid && std::string_view{now->spec.nodeName} == node;
+        if (!settled) forget(*pod, node);
+        if (failed->reason == Reason::NotFound || failed->reason == Reason::Conflict) {
+            // Gone, being deleted or bound by another: nothing to try again until it changes.
+            queue_.remove(pod->metadata.uid);
+            if (now && now->spec.nodeName.empty() && !now->metadata.deletionTimestamp && now->metadata.uid == pod->metadata.uid)
+                retry(now);
+            return turn();
+        }
+        log_warn("a binding failed", {{"pod", pod->metadata.name}, {"node", node}, {"error", failed->message}});
+        retry(pod);
+        turn();
+    }
+
+    void retry(const PodPtr& pod) {
+        const auto now = executor_.clock().monotonic();
+        queue_.put(pod, now);
+        queue_.park(pod, now);
+        queue_.wake(now);
+    }
+
+    void refuse(const PodPtr& pod, const std::string& why) {
+        queue_.park(pod, executor_.clock().monotonic());
+        for (const auto& condition : pod->status.conditions)
+            if (condition.type == "PodScheduled" && condition.reason == "Unschedulable" && condition.message == why) return;
+        events_.record(client::reference_to(*pod), client::EventType::Warning, "FailedScheduling", why);
+        std::string message;
+        codec::write_json_string(why, message);
+        client::ApiRequest request{.method = "PATCH",
+                                   .path = concat("/api/v1/namespaces/", pod->metadata.namespace_.view(), "/pods/", pod->metadata.name, "/status"),
+                                   .query = {}, .content_type = "application/strategic-merge-patch+json", .body = {}};
+        request.body = concat(R"({"metadata":{"uid":")", pod->metadata.uid, R"("},"status":{"conditions":[{"type":"PodScheduled",)",
+                              R"("status":"False","reason":"Unschedulable","lastProbeTime":null,"lastTransitionTime":")",
+                              rfc3339(executor_.clock().now()), R"(","message":)", message, "}]}}");
+        transport_.send(std::move(request), [](Result<client::ApiResponse> answer) {
+            if (!answer) log_debug("a pod's condition was not written", {{"error", answer.error().message}});
+        });
+    }
+
+    Executor& executor_;
+    Random& random_;
+    client::Transport& transport_;
+    client::Informer<view::Pod> pods_;
+    client::Informer<view::Node> nodes_;
+    client::EventRecorder events_;
+    std::map<std::string, NodeInfo> infos_;
+    std::unordered_map<std::string, std::string> assumed_;   // pod uid: node it was bound to, not yet seen
+    PodQueue queue_;
+    bool synced_ = false;
+    TimerId timer_ = TimerId::None;
+    Strand strand_;   // last: nothing runs on it when the rest goes
+};
+
+// Owns it and stops it; answers that come later find nobody.
+class Handle final : public Scheduler {
+  public:
+    explicit Handle(std::shared_ptr<TheScheduler> scheduler) : scheduler_{std::move(scheduler)} {}
+    ~Handle() override { scheduler_->stop(); }
+    void start() override { scheduler_->start(); }
+
+  private:
+    std::shared_ptr<TheScheduler> scheduler_;
+};
+
+}   // namespace
+
+std::unique_ptr<Scheduler> make_scheduler(Executor& executor, Random& random, client::Transport& transport) {
+    return std::make_unique<Handle>(std::make_shared<TheScheduler>(executor, random, transport));
+}
+
+}   // namespace skiff::scheduler
