@@ -29,7 +29,7 @@ struct LogRow {
     int64_t id() const { return revision - rows_after; }
 };
 
-// Called by one task at a time, but for snapshot_to.
+// Called by one task at a time, but for sync and snapshot_to: those by any, beside the others.
 class Engine {
   public:
     virtual ~Engine() = default;
@@ -50,7 +50,10 @@ class Engine {
     // Upkeep, in bounded pieces, between batches. Commits waiting: only what must not pile up.
     enum class Load : uint8_t { Idle, CommitsWaiting };
     virtual Result<> tidy(Load) { return {}; }
-    virtual Result<> snapshot_to(const std::string& path) = 0;   // any thread, beside the others
+    // Everything appended before is on disk when it returns. Must not hold up an append. An error
+    // is as bad as append's unknown outcome.
+    virtual Result<> sync() { return {}; }
+    virtual Result<> snapshot_to(const std::string& path) = 0;
 };
 
 // The engine's disk door: the simulated world passes the name of a VFS with seeded faults.

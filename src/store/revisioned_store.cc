@@ -2,6 +2,7 @@
 // executor (group commit: a batch is all that was queued while the one before was written), in
 // the order engine, image, watchers, completions.
 #include <algorithm>
+#include <atomic>
 
 #include "base/guarded.h"
 #include "base/log.h"
@@ -17,6 +18,7 @@ namespace {
 constexpr int64_t revisions_reserved_at_once = 4096;
 constexpr size_t garbage_rows_at_once = 128;     // bounds how long compaction holds up a commit
 constexpr size_t garbage_rows_tolerated = 1024;  // above it compaction does not wait for a pause
+constexpr auto relaxed_lost_max = std::chrono::seconds{1};   // by a power cut
 constexpr auto slow_load = std::chrono::seconds{1};
 
 int64_t wall_ms(const Clock& clock) {
@@ -47,6 +49,7 @@ class Core : public std::enable_shared_from_this<Core> {
         bool upkeep = false;    // the window may have something to drop
         bool closed = false;
         TimerId timer = TimerId::None;
+        TimerId sync_timer = TimerId::None;
         std::shared_ptr<Waiter> closing;
         uint64_t commits = 0;
         uint64_t batches = 0;
@@ -62,6 +65,8 @@ class Core : public std::enable_shared_from_this<Core> {
     void publish(std::vector<Commit> batch, std::vector<Change> changes);
     void fail_batch(std::vector<Commit> batch, Error error);
     void stop(const Error& error);
+    void plan_sync();
+    void sync();
     bool upkeep(bool pressing);
     void plan_upkeep();
 
@@ -71,10 +76,13 @@ class Core : public std::enable_shared_from_this<Core> {
     Image image_;
     Guarded<Front> front_;
 
+    std::atomic<bool> dead_ = false;       // an outcome was unknown: nothing is written any more
+    std::atomic<bool> unsynced_ = false;   // relaxed commits came after the last durable one
+    Guarded<int> syncing_;                 // held by a sync, so that the engine outlives it
+
     // The committer's own.
     int64_t reserved_ = 0;
     int64_t last_time_ms_ = 0;
-    bool dead_ = false;   // an outcome was unknown: nothing is written any more
     // Loading.
     Revision load_last_;
     Revision load_floor_;
@@ -253,6 +261,8 @@ void Core::write(std::vector<Commit> batch) {
     }
     if (auto done = append(rows, durable); !done)
         return fail_batch(std::move(batch), std::move(done).error());
+    if (!rows.empty()) unsynced_ = !durable;
+    if (unsynced_) plan_sync();
     publish(std::move(batch), std::move(changes));
 }
 
@@ -326,6 +336,26 @@ void Core::stop(const Error& error) {
     if (options_.fatal) options_.fatal(error);
 }
 
+// Relaxed commits reach the disk with the next durable one, or by themselves a moment later. In a
+// task of its own, beside the committer: no durable commit waits for it.
+void Core::plan_sync() {
+    front_.use([&](Front& front) {
+        if (front.sync_timer != TimerId::None || front.closed) return;
+        front.sync_timer = executor_.after(relaxed_lost_max, [weak = weak_from_this()] {
+            if (const auto core = weak.lock()) core->sync();
+        });
+    });
+}
+
+void Core::sync() {
+    front_.use([](Front& front) { front.sync_timer = TimerId::None; });
+    Result<> done;
+    syncing_.use([&](int&) {
+        if (engine_ && !dead_ && unsynced_.exchange(false)) done = engine_->sync();
+    });
+    if (!done) stop(done.error());
+}
+
 // One bounded piece of what need not be done now; `pressing`: only what must not pile up. False:
 // nothing is left.
 bool Core::upkeep(bool pressing) {
@@ -371,10 +401,11 @@ void Core::plan_upkeep() {
 
 void Core::close() {
     auto waiter = executor_.make_waiter();
-    TimerId timer = TimerId::None;
+    TimerId timers[2];
     const auto state = front_.use([&](Front& front) {
         front.closed = true;
-        timer = std::exchange(front.timer, TimerId::None);
+        timers[0] = std::exchange(front.timer, TimerId::None);
+        timers[1] = std::exchange(front.sync_timer, TimerId::None);
         const auto before = front.committer;
         if (before == Committer::Running) {
             front.closing = waiter;
@@ -383,7 +414,8 @@ void Core::close() {
         }
         return before;
     });
-    if (timer != TimerId::None) executor_.cancel(timer);
+    for (const auto timer : timers)
+        if (timer != TimerId::None) executor_.cancel(timer);
     if (state == Committer::Running) {
         waiter->wait();
     } else if (!front_.use([](Front& front) { return front.intake->empty(); })) {
@@ -397,7 +429,7 @@ void Core::close() {
     }
     // Here and not with the last reference to us, which a task that is just ending may hold: who
     // has seen the store go may open its file again.
-    engine_.reset();
+    syncing_.use([&](int&) { engine_.reset(); });
 }
 
 Statistics Core::statistics() {

@@ -52,6 +52,38 @@ constexpr const char* schema_sql =
     " prefix_size INTEGER NOT NULL, text BLOB, splice_at INTEGER NOT NULL,"
     " schema_revision INTEGER NOT NULL, created INTEGER NOT NULL, time_ms INTEGER NOT NULL);";
 
+// A file opened through the VFS beside SQLite's own.
+class VfsFile {
+  public:
+    VfsFile() = default;
+    VfsFile(VfsFile&&) = default;
+    VfsFile& operator=(VfsFile&&) = delete;
+    ~VfsFile() {
+        if (file_ && file_->pMethods) file_->pMethods->xClose(file_.get());
+    }
+    // `kind`: SQLITE_OPEN_MAIN_DB or _WAL; SQLite's result code.
+    int open(const std::string& vfs_name, const std::string& path, int kind) {
+        sqlite3_vfs* vfs = sqlite3_vfs_find(vfs_name.empty() ? nullptr : vfs_name.c_str());
+        name_.reset(const_cast<char*>(
+            sqlite3_create_filename(path.c_str(), "", "", 0, nullptr)));
+        file_.reset(static_cast<sqlite3_file*>(sqlite3_malloc(vfs->szOsFile)));
+        if (!file_ || !name_) return SQLITE_NOMEM;
+        file_->pMethods = nullptr;
+        int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | kind;
+        return vfs->xOpen(vfs, name_.get(), file_.get(), flags, &flags);
+    }
+    sqlite3_file* operator->() { return file_.get(); }
+    sqlite3_file* get() { return file_.get(); }
+
+  private:
+    struct Free {
+        void operator()(char* name) const { sqlite3_free_filename(name); }
+        void operator()(sqlite3_file* file) const { sqlite3_free(file); }
+    };
+    std::unique_ptr<char, Free> name_;   // SQLite's files keep the pointer
+    std::unique_ptr<sqlite3_file, Free> file_;
+};
+
 class SqliteEngine final : public Engine {
   public:
     explicit SqliteEngine(SqliteOptions options) : options_{std::move(options)} {}
@@ -64,6 +96,7 @@ class SqliteEngine final : public Engine {
     Result<> reserve(int64_t below) override;
     Result<int64_t> reserved() override { return meta("reserved"); }
     Result<> tidy(Load load) override;
+    Result<> sync() override;
     Result<> snapshot_to(const std::string& path) override;
 
   private:
@@ -87,13 +120,14 @@ class SqliteEngine final : public Engine {
     Result<> checkpoint();
     bool free_reserve();
     void fill_reserve();
-    Result<> write_reserve(sqlite3_vfs& vfs, const std::string& path);
+    Result<> write_reserve(const std::string& path);
     Error error_of(int code, std::string_view doing) const;
 
     const SqliteOptions options_;
     // Guards the connection between the committer and snapshot_to, which reads in small pieces.
     Guarded<int> turn_;
     Database database_;
+    VfsFile wal_;   // the WAL once more, for sync(): after the connection, so closed before it
     Statement begin_, commit_, rollback_, insert_, delete_, meta_get_, meta_set_;
     Sync sync_ = Sync::Full;
     int wal_pages_ = 0;
@@ -173,8 +207,17 @@ Result<> SqliteEngine::open() {
     TRY_OK(configure());
     TRY_OK(check_format());
     TRY_OK(prepare());
+    const int wal = wal_.open(options_.vfs, options_.path + "-wal", SQLITE_OPEN_WAL);
+    if (wal != SQLITE_OK) return std::unexpected{error_of(wal, "open the WAL")};
     fill_reserve();
     return {};
+}
+
+Result<> SqliteEngine::sync() {
+    const int code = wal_->pMethods->xSync(wal_.get(), SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+    if (code == SQLITE_OK) return {};
+    return fail(Reason::InternalError,
+                concat("'", options_.path, "-wal': sync: ", sqlite3_errstr(code)));
 }
 
 Result<> SqliteEngine::configure() {
@@ -397,25 +440,20 @@ Result<> SqliteEngine::tidy(Load load) {
 }
 
 // The reserve is a file of the same VFS, so that it takes space from the same disk.
-Result<> SqliteEngine::write_reserve(sqlite3_vfs& vfs, const std::string& path) {
-    const std::unique_ptr<char, void (*)(char*)> name{
-        const_cast<char*>(sqlite3_create_filename(path.c_str(), "", "", 0, nullptr)),
-        [](char* filename) { sqlite3_free_filename(filename); }};
-    const auto memory = std::make_unique<char[]>(static_cast<size_t>(vfs.szOsFile));
-    auto* file = reinterpret_cast<sqlite3_file*>(memory.get());
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MAIN_DB;
-    int code = vfs.xOpen(&vfs, name.get(), file, flags, &flags);
+Result<> SqliteEngine::write_reserve(const std::string& path) {
+    VfsFile file;
+    int code = file.open(options_.vfs, path, SQLITE_OPEN_MAIN_DB);
     sqlite3_int64 size = 0;
-    if (code == SQLITE_OK) code = file->pMethods->xFileSize(file, &size);
+    if (code == SQLITE_OK) code = file->pMethods->xFileSize(file.get(), &size);
     // Not zeros: a file system that compresses would reserve nothing.
     std::string block(64u << 10, '\0');
     uint32_t noise = 1;
     for (char& byte : block) byte = static_cast<char>((noise = noise * 1664525 + 1013904223) >> 24);
     while (code == SQLITE_OK && static_cast<size_t>(size) < options_.reserve_bytes) {
-        code = file->pMethods->xWrite(file, block.data(), static_cast<int>(block.size()), size);
+        code = file->pMethods->xWrite(file.get(), block.data(), static_cast<int>(block.size()),
+                                      size);
         size += static_cast<sqlite3_int64>(block.size());
     }
-    if (file->pMethods) file->pMethods->xClose(file);
     if (code != SQLITE_OK) return fail(Reason::ServiceUnavailable, sqlite3_errstr(code));
     return {};
 }
@@ -424,7 +462,7 @@ void SqliteEngine::fill_reserve() {
     reserve_wanted_ = false;
     sqlite3_vfs* vfs = sqlite3_vfs_find(options_.vfs.empty() ? nullptr : options_.vfs.c_str());
     const auto path = options_.path + ".reserve";
-    reserve_held_ = write_reserve(*vfs, path).has_value();
+    reserve_held_ = write_reserve(path).has_value();
     if (reserve_held_) return;
     vfs->xDelete(vfs, path.c_str(), 0);
     log_warn("no space for the store's reserve", {{"path", path}});

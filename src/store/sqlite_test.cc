@@ -51,6 +51,36 @@ TEST(StoreSqlite, relaxed_appends_do_not_sync_and_a_durable_one_syncs_them_all) 
     EXPECT_EQ(rows, 10u);
 }
 
+TEST(StoreSqlite, a_power_cut_takes_no_more_than_the_last_second_of_relaxed_commits) {
+    FaultDisk disk{1};
+    StepExecutor executor;
+    const auto open = [&] {
+        auto engine = open_sqlite({.path = "/s.db", .vfs = disk.name(), .reserve_bytes = 0});
+        return *open_store(*std::move(engine), executor, {});
+    };
+    auto store = open();
+    const auto leases = store->resource("/registry/leases/");
+    const auto renew = [&](const char* name) {
+        ASSERT_TRUE(commit_and_wait(executor, *store, relaxed(put({leases, name}))).has_value());
+    };
+    ASSERT_TRUE(commit_and_wait(executor, *store, put({leases, "durable"})).has_value());
+    const auto before = disk.syncs();
+    renew("old");
+    renew("old too");
+    EXPECT_EQ(disk.syncs(), before);
+    executor.advance(1s);
+    EXPECT_EQ(disk.syncs(), before + 1);
+    renew("with a durable one after it");
+    ASSERT_TRUE(commit_and_wait(executor, *store, put({leases, "durable"})).has_value());
+    executor.advance(1s);
+    EXPECT_EQ(disk.syncs(), before + 2);   // nothing was left to sync
+    disk.cut_power();
+    store.reset();
+    disk.start_process();
+    store = open();
+    EXPECT_EQ(store->view(store->resource("/registry/leases/")).size(), 4u);
+}
+
 TEST(StoreSqlite, a_row_comes_back_as_it_was) {
     TempDirectory directory;
     const SqliteOptions options{.path = directory / "s.db", .reserve_bytes = 0};
