@@ -168,6 +168,7 @@ const Rules pod_rules{
     .validate = validate,
     .validate_status = validate_status,
     .validate_subresource = validate_subresource,
+    .warn = warn_of_pod,
     .selectable = selectable_with_flags,
 };
 

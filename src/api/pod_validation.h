@@ -20,6 +20,9 @@ void validate_ephemeral_containers_update(const codec::Json& pod, const codec::J
 void validate_pod_resize(const codec::Json& pod, const codec::Json& old, Causes& causes);
 void validate_pod_status_update(const codec::Json& pod, const codec::Json& old, Causes& causes);
 
+// pod_warnings.cc
+void warn_of_pod(const codec::Json& pod, const codec::Json* old, std::vector<std::string>& warnings);
+
 enum class ContainerRole : uint8_t { Regular, Init, Sidecar, Ephemeral };
 
 // What the checks of a container need to know of its pod.

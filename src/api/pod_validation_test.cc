@@ -329,6 +329,32 @@ TEST(PodValidation, placement_and_the_rest) {
     check(rows);
 }
 
+TEST(PodValidation, what_is_hardly_meant_is_warned_of) {
+    const auto pod = testing::object_from(pod_kind(), pod_with(
+        "nodeSelector: {beta.kubernetes.io/os: linux}\n"
+        "volumes: [{name: v, gitRepo: {repository: x}}]\n"
+        "terminationGracePeriodSeconds: -1\n"
+        "containers: [{name: a, image: b, env: [{name: A, value: x}, {name: A, value: z}, {name: A, "
+        "value: '$(A):z'}], ports: [{containerPort: 80}, {containerPort: 80}], resources: {limits: "
+        "{memory: 100m}}}]"));
+    std::vector<std::string> warnings;
+    rules_of("pod").warn(pod.root, nullptr, warnings);
+    const std::vector<std::string> expected{
+        "spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "
+        "\"kubernetes.io/os\" instead",
+        "spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+",
+        "spec.containers[0].env[1]: hides previous definition of \"A\", which may be dropped when "
+        "using apply",
+        "spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]",
+        "spec.containers[0].resources.limits[memory]: fractional byte value \"100m\" is invalid, "
+        "must be an integer",
+        "spec.containers[0].resources.requests[memory]: fractional byte value \"100m\" is invalid, "
+        "must be an integer",
+        "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be "
+        "treated as 1"};
+    EXPECT_EQ(warnings, expected);
+}
+
 constexpr auto other_fields =
     "spec: Forbidden: pod updates may not change fields other than "
     "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"

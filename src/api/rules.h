@@ -25,6 +25,9 @@ struct Rules {
     // certificatesigningrequests/approval, namespaces/finalize), instead of `validate`.
     void (*validate_subresource)(std::string_view subresource, const codec::Json& object,
                                  const codec::Json& old, std::vector<Cause>& causes) = nullptr;
+    // What is allowed but most likely not meant; becomes Warning headers of creates and updates.
+    void (*warn)(const codec::Json& object, const codec::Json* old,
+                 std::vector<std::string>& warnings) = nullptr;
     // The value of a selectable field that is not its own path (e.g. involvedObject.*); absent: path.
     std::string (*selectable)(const codec::Json& object, std::string_view field) = nullptr;
 };

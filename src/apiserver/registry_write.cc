@@ -200,6 +200,7 @@ Result<Mutation> Registry::plan_create(Call& call, const ServedResource& resourc
     TRY_OK(admit(admission));
     if (auto causes = api::validate(*resource.stored, object, nullptr); !causes.empty())
         return std::unexpected{api::invalid_error(*resource.stored, metadata_text(object, "name"), std::move(causes))};
+    if (rules.warn) rules.warn(object, nullptr, call.warnings);
     if (!call.applies) {
         const auto manager = manager_of(call);
         api::record_update(*resource.stored, nullptr, object,
@@ -297,6 +298,7 @@ Result<Mutation> Registry::plan_update(Call& call, const ServedResource& resourc
     TRY_OK(admit(admission));
     auto causes = api::validate(*resource.stored, object, &old_copy, subresource);
     if (!causes.empty()) return std::unexpected{api::invalid_error(*resource.stored, call.info.name, std::move(causes))};
+    if (rules.warn && subresource.empty()) rules.warn(object, &old_copy, call.warnings);
 
     // The last finalizer is gone from an object that waits to be deleted: this is its deletion.
     const auto* grace = object.at_path({"metadata", "deletionGracePeriodSeconds"});
