@@ -39,8 +39,6 @@ class Http1Connection final : public Connection {
         const auto self = shared_from_this();
         input_.append(bytes);
         process();
-        const bool busy = state_ == State::Handling || state_ == State::Answering;
-        if (busy && input_.size() >= pipelined_bytes_max) channel_->pause();
     }
 
     void writable() override {
@@ -136,8 +134,14 @@ class Http1Connection final : public Connection {
         if (state_ == State::Closed) return;
         input_.erase(0, std::exchange(used_, 0));
         if (input_.empty() && input_.capacity() > kept_input_bytes_max) input_ = {};
+        // While a request is at work reading goes on for a while: that is how we hear of a client
+        // that has left.
+        if (!reading() && input_.size() >= pipelined_bytes_max) {
+            channel_->pause();
+        } else {
+            channel_->resume();
+        }
         if (!reading()) return;
-        channel_->resume();
         if (state_ == State::Body) {
             deadline_.set(body_stall_max);
             deadline_is_idle_ = false;
