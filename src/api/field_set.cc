@@ -325,9 +325,14 @@ Json field_set_of(const Message& message, const Json& value, Arena& arena) {
     return FieldWalker{arena}.named_by(Ownership::of(message), value);
 }
 
-void strip_unowned(Json& set) {
+void strip_unowned(Json& set, const Kind& kind, std::string_view subresource) {
     set.remove("f:apiVersion");
     set.remove("f:kind");
+    if (subresource.empty() && kind.has_status) set.remove("f:status");
+    if (subresource == "status")
+        set.remove_members_if([](const Json::Member& member) {
+            return member.key != "f:status" && member.key != "f:metadata";
+        });
     Json* metadata = set.find("f:metadata");
     if (!metadata) return;
     for (const auto name : unowned_metadata) metadata->remove(name);

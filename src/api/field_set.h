@@ -48,7 +48,9 @@ FieldChanges compare_fields(const Message& message, const codec::Json* before,
                             const codec::Json& after, codec::Arena& arena);
 // All that an applied configuration names.
 codec::Json field_set_of(const Message& message, const codec::Json& value, codec::Arena& arena);
-// Takes out what is never owned: apiVersion, kind, metadata.name, metadata.uid and their like.
-void strip_unowned(codec::Json& set);
+// Takes out what is never owned: apiVersion, kind, metadata.name, metadata.uid and their like, and
+// what a write of this subresource cannot set: the status by a write of the object, all but the
+// status and the metadata by one of the status.
+void strip_unowned(codec::Json& set, const Kind& kind, std::string_view subresource);
 
 }   // namespace skiff::api

@@ -21,7 +21,7 @@ void record_update(const Kind& kind, const Json* before, Json& after, const Fiel
     // An object whose owners were reset, or never known, stays so until somebody applies.
     if (before && managers.empty()) return;
     auto changes = compare_fields(*kind.message, before, after, arena);
-    strip_unowned(changes.changed);
+    strip_unowned(changes.changed, kind, change.subresource);
     managers.take_away(changes.changed);
     managers.take_away(changes.removed);
     if (!changes.changed.empty()) {

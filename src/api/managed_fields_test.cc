@@ -195,6 +195,27 @@ TEST(ApiManagedFields, a_client_may_reset_but_not_lose_them) {
               "\n");
 }
 
+TEST(ApiManagedFields, nobody_owns_what_a_write_cannot_set) {
+    Kind with_status = kind;
+    with_status.has_status = true;
+    codec::Arena arena;
+    const auto owned_by = [&](std::string_view subresource) {
+        Json object = *codec::parse_json_into(
+            arena, R"({"metadata":{"labels":{"a":"1"}},"spec":{"replicas":1},)"
+                   R"("status":{"phase":"Up"}})");
+        record_update(with_status, nullptr, object,
+                      {.manager = "me", .subresource = subresource, .now = at(0)}, arena);
+        return shown_managers(object);
+    };
+    EXPECT_EQ(owned_by(""), R"(me/Update 0 {"f:metadata":{"f:labels":{".":{},"f:a":{}}},)"
+                            R"("f:spec":{"f:replicas":{}}})"
+                            "\n");
+    EXPECT_EQ(owned_by("status"),
+              R"(me/Update/status 0 {"f:metadata":{"f:labels":{".":{},"f:a":{}}},)"
+              R"("f:status":{"f:phase":{}}})"
+              "\n");
+}
+
 TEST(ApiManagedFields, old_updates_are_merged) {
     World world;
     std::string labels;
@@ -285,6 +306,17 @@ TEST(ApiServerSideApply, lists_merge_by_key_in_the_applied_order) {
     EXPECT_EQ(world.object(),
               R"({"metadata":{"name":"x","finalizers":["a","b"]},"spec":{"containers":[)"
               R"({"name":"s","image":"1"},{"name":"c","args":["1"]}]}})");
+}
+
+TEST(ApiServerSideApply, generated_configurations_apply) {
+    World world;
+    world.update("ctl", 0, R"({"metadata":{"name":"x","creationTimestamp":"2026-01-01T00:00:00Z"},
+        "spec":{"replicas":1}})");
+    world.apply("me", 1, R"({"metadata":{"name":"x","creationTimestamp":null,"labels":{"a":"1"}},
+        "spec":{"replicas":null}})");
+    EXPECT_EQ(world.object(), R"({"metadata":{"name":"x","creationTimestamp":)"
+                              R"("2026-01-01T00:00:00Z","labels":{"a":"1"}},)"
+                              R"("spec":{"replicas":1}})");
 }
 
 TEST(ApiServerSideApply, an_apply_that_changes_nothing_keeps_the_time) {

@@ -104,6 +104,25 @@ class Merger {
     Arena& arena_;
 };
 
+void drop_nulls(Json& value) {
+    value.remove_members_if([](const Json::Member& member) { return member.value.is_null(); });
+    for (auto& member : value.members()) drop_nulls(member.value);
+    for (Json& item : value.items()) drop_nulls(item);
+}
+
+// What a configuration means: generated ones carry `creationTimestamp: null` and `status: {}`.
+Json meant_of(const Kind& kind, const Json& applied, std::string_view subresource, Arena& arena) {
+    Json config = applied.deep_copy(arena);
+    drop_nulls(config);
+    if (subresource.empty() && kind.has_status) config.remove("status");
+    if (subresource == "status")
+        config.remove_members_if([](const Json::Member& member) {
+            return member.key != "status" && member.key != "metadata" && member.key != "kind" &&
+                   member.key != "apiVersion";
+        });
+    return config;
+}
+
 struct Conflict {
     std::string manager;   // as shown
     std::string path;
@@ -162,8 +181,9 @@ Result<> apply_server_side(const Kind& kind, Json& live, const Json& applied,
 
     const auto root = Ownership::of(*kind.message);
     Merger merger{arena};
-    Json merged = merger.merge(root, live, applied);
-    Json mine = field_set_of(*kind.message, applied, arena);
+    const Json config = meant_of(kind, applied, change.subresource, arena);
+    Json merged = merger.merge(root, live, config);
+    Json mine = field_set_of(*kind.message, config, arena);
     const ManagerId id{.name = change.manager,
                        .operation = "Apply",
                        .api_version = kind.api_version(),
@@ -176,10 +196,10 @@ Result<> apply_server_side(const Kind& kind, Json& live, const Json& applied,
         merged = merged.deep_copy(arena);
         merger.prune(root, merged, last->fields, kept);
     }
-    strip_unowned(mine);
+    strip_unowned(mine, kind, change.subresource);
 
     auto changes = compare_fields(*kind.message, creates ? nullptr : &live, merged, arena);
-    strip_unowned(changes.changed);
+    strip_unowned(changes.changed, kind, change.subresource);
     const bool known = managers.find(id) != nullptr;
     Manager& entry = managers.entry(id);
     if (force == Force::No) {

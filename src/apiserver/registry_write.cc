@@ -189,6 +189,12 @@ Result<Mutation> Registry::plan_create(Call& call, const ServedResource& resourc
 
     api::apply_defaults(*resource.kind, object, arena);
     TRY_OK(api::to_stored(*resource.kind, object, nullptr, arena));
+    // The client owns what it sent and its defaults, not what the server decides from here on.
+    if (!call.applies) {
+        const auto manager = manager_of(call);
+        api::record_update(*resource.stored, nullptr, object,
+                           {.manager = manager, .subresource = {}, .now = parts_.clock.now()}, arena);
+    }
     const auto& rules = api::rules_of(resource.stored->rules);
     if (rules.prepare) rules.prepare(object, nullptr, arena);
     else if (resource.stored->has_status) object.remove("status");
@@ -201,11 +207,6 @@ Result<Mutation> Registry::plan_create(Call& call, const ServedResource& resourc
     if (auto causes = api::validate(*resource.stored, object, nullptr); !causes.empty())
         return std::unexpected{api::invalid_error(*resource.stored, metadata_text(object, "name"), std::move(causes))};
     if (rules.warn) rules.warn(object, nullptr, call.warnings);
-    if (!call.applies) {
-        const auto manager = manager_of(call);
-        api::record_update(*resource.stored, nullptr, object,
-                           {.manager = manager, .subresource = {}, .now = parts_.clock.now()}, arena);
-    }
     mutation.document = std::move(document);
     return mutation;
 }

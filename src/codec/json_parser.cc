@@ -1,6 +1,7 @@
 // JSON text into the tree: one pass over one copy of the text, without recursion. The strings of
-// the tree point into that copy, where escapes are decoded in place. simdjson was measured about as
-// fast into such a tree, and says neither which character was wrong nor where.
+// the tree point into that copy, where escapes are decoded in place. About 1 GB/s; simdjson 3.0
+// makes its tape in a quarter of that time, but a tree would have to be made of the tape, and it
+// says neither which character was wrong nor where.
 #include <algorithm>
 #include <bit>
 #include <charconv>
