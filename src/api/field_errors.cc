@@ -39,7 +39,7 @@ void FieldPath::append_to(std::string& out) const {
 std::string FieldPath::text() const {
     std::string out;
     append_to(out);
-    return out;
+    return out.empty() ? "[]" : out;   // the object itself, as upstream writes it
 }
 
 void add_required(Causes& causes, const FieldPath& path, std::string_view detail) {

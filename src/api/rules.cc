@@ -11,17 +11,19 @@ namespace {
 
 constexpr Rules no_rules{};
 
-constexpr std::array<std::pair<std::string_view, const Rules*>, 14> named{{
+constexpr std::array<std::pair<std::string_view, const Rules*>, 16> named{{
     {"binding", &binding_rules},
     {"configmap", &configmap_rules},
     {"csr", &csr_rules},
     {"endpoints", &endpoints_rules},
     {"event", &event_rules},
     {"lease", &lease_rules},
+    {"localsubjectaccessreview", &localsubjectaccessreview_rules},
     {"namespace", &namespace_rules},
     {"node", &node_rules},
     {"pod", &pod_rules},
     {"secret", &secret_rules},
+    {"selfsubjectaccessreview", &selfsubjectaccessreview_rules},
     {"service", &service_rules},
     {"serviceaccount", &serviceaccount_rules},
     {"subjectaccessreview", &subjectaccessreview_rules},

@@ -81,10 +81,8 @@ void validate_token_request(const Json& request, const Json*, Causes& causes) {
         add_invalid(causes, path, seconds, "may not specify a duration larger than 2^32 seconds");
 }
 
-// What is asked, about one action of one kind.
-void validate_access_review(const Json& review, const Json*, Causes& causes) {
-    const FieldPath path{"spec"};
-    const Json& spec = field(review, "spec");
+// One action is asked about, on objects or on a path.
+void validate_action(const Json& spec, const FieldPath& path, Causes& causes) {
     const bool resource = present(field(spec, "resourceAttributes"));
     const bool other = present(field(spec, "nonResourceAttributes"));
     if (resource && other)
@@ -94,20 +92,34 @@ void validate_access_review(const Json& review, const Json*, Causes& causes) {
     if (!resource && !other)
         add_invalid(causes, path.child("resourceAttributes"), field(spec, "resourceAttributes"),
                     "exactly one of nonResourceAttributes or resourceAttributes must be specified");
-    if (text_of(review, "kind") == "SelfSubjectAccessReview") return;
+}
+
+void validate_self_access_review(const Json& review, const Json*, Causes& causes) {
+    const FieldPath path{"spec"};
+    validate_action(field(review, "spec"), path, causes);
+}
+
+void validate_access_review(const Json& review, const Json*, Causes& causes) {
+    const FieldPath path{"spec"};
+    const Json& spec = field(review, "spec");
+    validate_action(spec, path, causes);
     if (text_of(spec, "user").empty() && blank(field(spec, "groups")))
         add_invalid(causes, path.child("user"), "",
                     "at least one of user or group must be specified");
-    if (text_of(review, "kind") != "LocalSubjectAccessReview") return;
+}
+
+void validate_local_access_review(const Json& review, const Json*, Causes& causes) {
+    validate_access_review(review, nullptr, causes);
+    const FieldPath path{"spec"};
+    const Json& spec = field(review, "spec");
     const FieldPath attributes = path.child("resourceAttributes");
-    if (other)
+    if (present(field(spec, "nonResourceAttributes")))
         add_invalid(causes, path.child("nonResourceAttributes"),
                     field(spec, "nonResourceAttributes"), "disallowed on this kind of request");
-    if (resource && text_of(spec, "resourceAttributes", "namespace") !=
-                        text_of(review, "metadata", "namespace"))
-        add_invalid(causes, attributes.child("namespace"),
-                    text_of(spec, "resourceAttributes", "namespace"),
-                    "must match metadata.namespace");
+    const auto asked = text_of(spec, "resourceAttributes", "namespace");
+    if (present(field(spec, "resourceAttributes")) &&
+        asked != text_of(review, "metadata", "namespace"))
+        add_invalid(causes, attributes.child("namespace"), asked, "must match metadata.namespace");
 }
 
 }   // namespace
@@ -116,6 +128,8 @@ const Rules binding_rules{.validate = validate_binding};
 const Rules endpoints_rules{.validate = validate_endpoints};
 const Rules lease_rules{.validate = validate_lease};
 const Rules serviceaccount_rules{};
+const Rules localsubjectaccessreview_rules{.validate = validate_local_access_review};
+const Rules selfsubjectaccessreview_rules{.validate = validate_self_access_review};
 const Rules subjectaccessreview_rules{.validate = validate_access_review};
 const Rules tokenrequest_rules{.validate = validate_token_request};
 

@@ -1,5 +1,6 @@
 #include "apiserver/reviews.h"
 
+#include "api/normalize.h"
 #include "apiserver/status.h"
 #include "base/text.h"
 
@@ -194,7 +195,8 @@ Result<> issue_token(Call& call, const ReviewParts& parts, Document& request) {
 
 const api::Kind& token_request_kind() {
     static const api::Kind kind{.group = "authentication.k8s.io", .version = "v1", .kind = "TokenRequest",
-                                .message = api::builtin_message("authentication.v1.TokenRequest")};
+                                .message = api::builtin_message("authentication.k8s.io.v1.TokenRequest"),
+                                .rules = "tokenrequest"};
     return kind;
 }
 
@@ -210,6 +212,11 @@ bool serve_review(const CallPtr& call, const ReviewParts& parts) {
     if (kind.kind == "Binding" || !kind.message) return false;
     guard(call, [&]() -> Result<> {
         TRY(auto review, decode_body(*call, kind));
+        if (!kind.stored) {   // what an older version asks is checked where it is answered
+            api::apply_defaults(kind, review.root, review.arena);
+            if (auto causes = api::validate(kind, review.root, nullptr); !causes.empty())
+                return std::unexpected{api::invalid_error(kind, "", std::move(causes))};
+        }
         TRY_OK([&]() -> Result<> {
             if (token_request) return issue_token(*call, parts, review);
             if (kind.kind == "SelfSubjectRulesReview") return review_rules(*call, parts, review);
