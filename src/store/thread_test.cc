@@ -115,6 +115,32 @@ TEST(StoreThreads, writers_readers_and_watches_agree) {
     EXPECT_EQ(sum, writers * commits_each);   // no increment was lost
 }
 
+TEST(StoreThreads, a_sync_and_a_snapshot_go_beside_appends) {
+    TempDirectory directory;
+    auto engine = *open_sqlite({.path = directory / "s.db", .checkpoint_pages = 8});
+    std::atomic<bool> appending = true;
+    std::vector<std::jthread> threads;
+    threads.emplace_back([&] {
+        while (appending) EXPECT_TRUE(engine->sync().has_value());
+    });
+    threads.emplace_back([&] {
+        while (appending) EXPECT_TRUE(engine->snapshot_to(directory / "copy.db").has_value());
+    });
+    for (int i = 1; i <= 200; ++i) {
+        const LogRow row{.revision = i,
+                         .key = "/p/a",
+                         .prefix_size = 3,
+                         .text = std::string(900, 'x')};
+        EXPECT_TRUE(engine->append({row}, i % 8 == 0).has_value());
+        EXPECT_TRUE(engine->tidy(Engine::Load::Idle).has_value());
+    }
+    appending = false;
+    threads.clear();
+    int64_t rows = 0;
+    EXPECT_TRUE(engine->load([&](LogRow&&) { ++rows; }).has_value());
+    EXPECT_EQ(rows, 200);
+}
+
 TEST(StoreThreads, closing_finishes_what_was_committed) {
     for (int round = 0; round < 50; ++round) {
         auto pool = make_thread_pool(os_clock());
