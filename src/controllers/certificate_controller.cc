@@ -165,7 +165,7 @@ Result<> CertificateController::sign(const view::CertificateSigningRequest& requ
     const auto pem = base64_decoded(request.spec.request).value_or(request.spec.request);
     TRY(const auto certificate, options_.sign(pem, use));
     auto changed = request;
-    changed.status.certificate = base64(certificate);
+    changed.status.certificate = certificate;   // a view holds bytes as they are
     TRY_OK(component_.client.update(changed, {.name_space = {}, .name = request.metadata.name}, "status"));
     return {};
 }
