@@ -1,0 +1,38 @@
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from cluster import Cluster, kubectls  # noqa: E402
+
+
+def pytest_report_header():
+    found = kubectls()
+    wanted = ["1.20", *[f"1.{minor}" for minor in range(27, 34)]]
+    absent = [version for version in wanted if version not in found]
+    return [f"kubectl: {', '.join(found) or 'none'}; absent and so skipped: {', '.join(absent) or 'none'}"]
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    if os.geteuid() != 0:
+        pytest.skip("containers need root")
+    made = Cluster()
+    try:
+        yield made.up().import_images()
+    finally:
+        if os.environ.get("SKIFF_TEST_KEEP"):
+            print(f"kept: {made.root}")
+        else:
+            made.reset()
+
+
+@pytest.fixture
+def namespace(cluster, request):
+    """A namespace of the test's own."""
+    name = "t-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[:40].strip("-")
+    cluster.kubectl(f"create namespace {name}").ok()
+    cluster.eventually("default service account", lambda: cluster.kubectl(f"get sa default -n {name}").code == 0)
+    yield name
+    cluster.kubectl(f"delete namespace {name} --wait=false")
