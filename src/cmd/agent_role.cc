@@ -1,9 +1,75 @@
 #include "cmd/agent_role.h"
 
+#include <cstdio>
+
+#include "agent/agent.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cmd/addresses.h"
+#include "cmd/bootstrap_token.h"
+#include "cmd/cluster.h"
+#include "cmd/flags.h"
 #include "cmd/progress.h"
+#include "cmd/signals.h"
+#include "net/server.h"
 
 namespace skiff::cmd {
+namespace {
 
-int run_agent(const std::vector<std::string>&) { return complain("the agent is being put together"); }
+const std::vector<FlagSpec> agent_flags{
+    {"root", "DIR", "all state of the cluster (default /var/lib/skiff)"},
+    {"bind-address", "ADDRESS", "which address the node's port listens on (default 127.0.0.1)"},
+    {"listen-fd", "N", "an inherited listening socket instead"},
+};
+
+Result<Fd> node_listener(const Flags& flags, const Cluster& cluster) {
+    const auto inherited = flags.text("listen-fd");
+    if (inherited.empty()) return net::listen_tcp(flags.text("bind-address", "127.0.0.1"), cluster.agent_port);
+    const auto number = parse_number<int>(inherited);
+    if (!number) return fail(Reason::Invalid, "--listen-fd must be a number");
+    return Fd{*number};
+}
+
+Result<agent::AgentOptions> agent_options(const Flags& flags, const Cluster& cluster) {
+    agent::AgentOptions options{.root = cluster.root, .cluster_id = cluster.id, .node_name = cluster.node_name,
+                                .pod_cidr = cluster.pod_cidr, .api_port = cluster.port,
+                                .runtime_socket = cluster.containerd_socket(), .own_runtime = cluster.runtime_endpoint.empty()};
+    options.addresses = machine_addresses();
+    if (options.addresses.empty()) options.addresses.emplace_back("127.0.0.1");
+    TRY(options.ca_pem, read_file(cluster.path("server/pki/ca.crt")));
+    options.bootstrap_token = [cluster] {
+        const auto token = load_bootstrap_token(cluster);
+        return token ? token->token : std::string{};
+    };
+    TRY(options.listener, node_listener(flags, cluster));
+    return options;
+}
+
+Result<> serve(const Flags& flags) {
+    TRY(const auto cluster, load_cluster(flags.text("root", default_root)));
+    TRY(auto options, agent_options(flags, cluster));
+    auto& clock = os_clock();
+    const auto executor = make_thread_pool(clock, {.threads_max = 256, .name = "agent"});
+    net::LoopThread loop{clock, "agent-loop"};
+    agent::Agent agent{std::move(options), os_random(), *executor, loop.loop()};
+    executor->post([&agent] {
+        if (const auto done = agent.start(); !done) log_error("the agent did not start", {{"error", done.error().message}});
+    });
+    const int signal = wait_for_end_signal();
+    log_info("ending", {{"signal", signal}});
+    agent.stop();
+    return {};
+}
+
+}   // namespace
+
+int run_agent(const std::vector<std::string>& arguments) {
+    block_end_signals();
+    const auto flags = Flags::parse(arguments, agent_flags);
+    const auto done = flags ? serve(*flags) : std::unexpected{flags.error()};
+    if (done) return 0;
+    log_error("the agent cannot go on", {{"error", done.error().message}});
+    return complain(done.error().message);
+}
 
 }   // namespace skiff::cmd
