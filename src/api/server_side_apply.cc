@@ -184,9 +184,10 @@ Result<> apply_server_side(const Kind& kind, Json& live, const Json& applied,
     const Json config = meant_of(kind, applied, change.subresource, arena);
     Json merged = merger.merge(root, live, config);
     Json mine = field_set_of(*kind.message, config, arena);
+    const auto api_version = kind.api_version();   // the id only looks at it
     const ManagerId id{.name = change.manager,
                        .operation = "Apply",
-                       .api_version = kind.api_version(),
+                       .api_version = api_version,
                        .subresource = change.subresource};
     if (const Manager* last = managers.find(id)) {
         Json kept = mine.deep_copy(arena);
