@@ -34,6 +34,10 @@ for path in sorted((root / "src").rglob("*.[hc]*")):
         elif target != layer:
             used.add((layer, target))
 
+# What the generator makes of a view includes api's.
+for path in (root / "src").rglob("*.view"):
+    used.add((path.relative_to(root / "src").parts[0], "api"))
+
 for layer, uses in allowed.items():
     if (root / "src" / layer).is_dir() and any((root / "src" / layer).iterdir()):
         for use in sorted(uses):

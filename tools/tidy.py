@@ -13,7 +13,7 @@ BANNED = [
     (r"std::chrono::(system|steady)_clock::now", "Clock", ["src/base/"]),
     (r"\b(std::)?(rand|srand)\(|std::random_device", "Random", ["src/base/"]),
     (r"std::this_thread::sleep", "Executor::after or a Waiter", ["src/base/"]),
-    (r"\bstd::thread\b|\bpthread_create\b", "Executor", ["src/base/", "src/net/loop", "sim/", "src/store/crash", "src/agent/logs"]),
+    (r"\bstd::thread\b|\bpthread_create\b", "Executor", ["src/base/", "src/net/loop", "src/net/dial", "sim/", "src/store/crash", "src/agent/logs"]),
     (r"\bco_(await|return|yield)\b", "plain functions: g++ 12 miscompiles coroutines", []),
     (r"std::regex", "a parser of its own", []),
     (r"\bFIXME\b|\bXXX\b", "an issue, or the fix", ["tools/tidy.py"]),

@@ -101,6 +101,15 @@ Error not_allowed() {
     return {.reason = Reason::MethodNotAllowed, .message = "the server does not allow this method on the requested resource"};
 }
 
+// As upstream words it: "events.k8s.io/v1beta1 Event is deprecated in v1.19+; use events.k8s.io/v1 Event".
+std::string deprecation_of(const ServedResource& resource) {
+    const auto& kind = *resource.kind;
+    auto text = concat(resource.api_version(), " ", kind.kind, " is deprecated");
+    if (!kind.deprecated_since.empty()) append(text, " in ", kind.deprecated_since, "+");
+    if (!kind.replacement.empty()) append(text, "; use ", kind.replacement);
+    return text;
+}
+
 constexpr size_t inline_body_bytes_max = 64u << 10;   // a larger one is not worked on a loop
 
 }   // namespace
@@ -111,10 +120,16 @@ void ApiServer::dispatch(const CallPtr& call) {
         return call->answer(text_response(404, "404 page not found\n"));
     }
     const auto& info = call->info;
+    // kubectl asks for these before it says that a kind is unknown; until they can be made there
+    // are none, which is an answer.
+    if (!call->resource && info.group == "apiextensions.k8s.io" && info.resource == "customresourcedefinitions" && info.verb == "list") {
+        return call->answer(json_response(200, R"({"kind":"CustomResourceDefinitionList","apiVersion":"apiextensions.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]})"));
+    }
     if (!call->resource) return call->fail(no_such_resource());
     const auto* sub = info.subresource.empty() ? nullptr : call->resource->subresource(info.subresource);
     if (!info.subresource.empty() && !sub) return call->fail(no_such_resource());
     if (sub ? split(sub->verbs, ',').empty() : !call->resource->has_verb(info.verb)) return call->fail(not_allowed());
+    if (call->resource->kind->deprecated) call->warnings.push_back(deprecation_of(*call->resource));
     if (node_proxy_.serve(call)) return;
     auto accepted = negotiate(call->request.headers);
     if (!accepted) return call->fail(accepted.error());

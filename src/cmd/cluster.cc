@@ -13,6 +13,7 @@
 #include "agent/containerd_config.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "cmd/leftovers.h"
 #include "codec/json.h"
 
 namespace skiff::cmd {
@@ -191,6 +192,13 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
     TRY(cluster.port, free_port(wishes.port, default_port));
     TRY(cluster.agent_port, free_port(0, default_agent_port));
     auto taken = routed_ranges();
+    // A cluster without pods routes nothing yet, and service ranges are never routed.
+    for (const auto& root : known_cluster_roots()) {
+        const auto other = load_cluster(root);
+        if (!other) continue;
+        for (const auto& range : {other->pod_cidr, other->service_cidr})
+            if (const auto parsed = parse_range(range)) taken.push_back(*parsed);
+    }
     if (!wishes.pod_cidr.empty()) TRY_OK(parse_range(wishes.pod_cidr));
     if (!wishes.service_cidr.empty()) TRY_OK(parse_range(wishes.service_cidr));
     cluster.pod_cidr = wishes.pod_cidr.empty() ? free_range("10.244.0.0/16", 1u << 16, 12, taken) : wishes.pod_cidr;

@@ -154,6 +154,14 @@ Removed remove_logs(const std::vector<std::string>& pod_folders) {
     return removed;
 }
 
+std::vector<std::string> known_cluster_roots() {
+    std::vector<std::string> roots;
+    const auto members = concat(machine_notes, "/clusters");
+    for (const auto& name : names_in(members))
+        if (const auto root = read_file(concat(members, "/", name))) roots.emplace_back(trim(*root));
+    return roots;
+}
+
 Result<> set_switch(const Cluster& cluster, const std::string& path, std::string_view value) {
     const auto members = concat(machine_notes, "/clusters");
     TRY_OK(make_directories(members));

@@ -23,5 +23,7 @@ Removed remove_logs(const std::vector<std::string>& pod_folders);
 // cluster that changes one; the last cluster that leaves puts them back.
 Result<> set_switch(const Cluster& cluster, const std::string& path, std::string_view value);
 Removed leave_switches(const Cluster& cluster);
+// The roots of the clusters that noted themselves on this machine since it started.
+std::vector<std::string> known_cluster_roots();
 
 }   // namespace skiff::cmd

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "client/event_recorder.h"
 #include "client/informer.h"
+#include "codec/json.h"
 #include "scheduler/decide.h"
 #include "scheduler/queue.h"
 

@@ -29,7 +29,7 @@ def test_counter(cluster, kubectl):
     assert len(kubectl("logs --tail=20 counter").ok().out.splitlines()) <= 20
 
     described = kubectl("describe pod/counter").ok().out
-    for event in ("Scheduled", "Pulling", "Created", "Started"):
+    for event in ("Scheduled", "(Pulled|ImportedImageUsed)", "Created", "Started"):
         assert matches(rf"^\s+Normal\s+{event}\s", described), described
     assert matches(r"^\s+State:\s+Running$", described)
 
