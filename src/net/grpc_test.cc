@@ -16,6 +16,7 @@
 
 #include "base/guarded.h"
 #include "base/text.h"
+#include "net/test_support.h"
 
 namespace skiff::net {
 namespace {
@@ -485,6 +486,41 @@ TEST_F(NetGrpc, a_stream_ends_when_the_server_goes_and_when_the_client_does) {
         EXPECT_EQ(all->result.error().reason, Reason::ServiceUnavailable);
         if (by_server) server.listen();
     }
+}
+
+// Our own HTTP/2 server is no gRPC server, but its status lines and headers do for errors.
+TEST_F(NetGrpc, tls_servers_are_verified_and_plain_http_answers_understood) {
+    const test::Certificates certificates;
+    test::TestServer server{[](Request request, std::shared_ptr<Responder> responder) {
+                                if (request.path == "/test.Test/Absent")
+                                    return responder->send(test::text_response("no", 404));
+                                Response answer;
+                                answer.headers.add("content-type", "application/grpc");
+                                answer.headers.add("grpc-status", "7");
+                                answer.headers.add("grpc-message", request.method);
+                                responder->send(std::move(answer));
+                            },
+                            certificates.server_tls()};
+    client_ = make_grpc_client(*pool_, loop_.loop(), {.host = "localhost",
+                                                      .port = server.port(),
+                                                      .tls = certificates.client_tls()});
+    const auto absent = call("Absent");
+    ASSERT_FALSE(absent);
+    EXPECT_EQ(absent.error().reason, Reason::MethodNotAllowed) << absent.error().message;
+    const auto refused = call("Refused");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().reason, Reason::Forbidden);
+    EXPECT_EQ(refused.error().message, "POST");
+
+    client_ = make_grpc_client(*pool_, loop_.loop(), {.host = "localhost",
+                                                      .port = server.port(),
+                                                      .tls = certificates.client_tls(),
+                                                      .server_name = "another.example"});
+    const auto other = call("Absent");
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().reason, Reason::ServiceUnavailable);
+    EXPECT_NE(other.error().message.find("certificate verify failed"), std::string::npos)
+        << other.error().message;
 }
 
 TEST_F(NetGrpc, many_threads_may_call_at_once) {

@@ -82,6 +82,14 @@ class NetRemoteCommand : public testing::Test {
         spdy_ = std::make_unique<SpdyReader>(std::move(sink));
     }
 
+    // A bridge that has not ended is held by its wires, and holds them.
+    ~NetRemoteCommand() override {
+        for (const auto& wire : {client_, backend_}) {
+            wire->on_data = nullptr;
+            wire->on_end = nullptr;
+        }
+    }
+
     void exec(std::string_view protocol, RemoteCommand command) {
         bridge_remote_command(stream(client_), stream(backend_), protocol, command,
                               [this] { ++done_; });
