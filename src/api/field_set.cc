@@ -325,6 +325,43 @@ Json field_set_of(const Message& message, const Json& value, Arena& arena) {
     return FieldWalker{arena}.named_by(Ownership::of(message), value);
 }
 
+namespace {
+
+void collect_undeclared(const Message& message, const Json& value, const std::string& prefix,
+                        std::vector<std::string>& paths, Arena& arena) {
+    for (const auto& [key, inner] : value.members()) {
+        const auto path = concat(prefix, ".", key);
+        const Field* field = field_of(message, key);
+        if (!field) {
+            paths.push_back(path);
+            continue;
+        }
+        if (field->type != Type::Message || !field->message) continue;
+        if (field->shape == Shape::Single) {
+            collect_undeclared(*field->message, inner, path, paths, arena);
+            continue;
+        }
+        for (const auto& [name, child] : inner.members())
+            collect_undeclared(*field->message, child, concat(path, ".", name), paths, arena);
+        const auto owned = Ownership::of(*field);
+        for (size_t i = 0; i < inner.size() && inner.is_array(); ++i) {
+            const Json& item = inner.items()[i];
+            const auto element = is_list(owned) ? shown_element(list_element(owned, item, arena))
+                                                : concat("[", i, "]");
+            collect_undeclared(*field->message, item, path + element, paths, arena);
+        }
+    }
+}
+
+}   // namespace
+
+std::vector<std::string> undeclared_fields(const Message& message, const Json& value) {
+    std::vector<std::string> paths;
+    Arena arena;
+    collect_undeclared(message, value, "", paths, arena);
+    return paths;
+}
+
 void strip_unowned(Json& set, const Kind& kind, std::string_view subresource) {
     set.remove("f:apiVersion");
     set.remove("f:kind");

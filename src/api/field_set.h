@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/schema.h"
 #include "codec/json.h"
@@ -48,6 +49,8 @@ FieldChanges compare_fields(const Message& message, const codec::Json* before,
                             const codec::Json& after, codec::Arena& arena);
 // All that an applied configuration names.
 codec::Json field_set_of(const Message& message, const codec::Json& value, codec::Arena& arena);
+// The paths in `value` that the schema does not have.
+std::vector<std::string> undeclared_fields(const Message& message, const codec::Json& value);
 // Takes out what is never owned: apiVersion, kind, metadata.name, metadata.uid and their like, and
 // what a write of this subresource cannot set: the status by a write of the object, all but the
 // status and the metadata by one of the status.

@@ -45,6 +45,9 @@ constexpr Field metadata_fields[] = {
     {.number = 2, .name = "labels", .shape = Shape::Map},
     {.number = 3, .name = "finalizers", .shape = Shape::List, .list_type = ListType::Set},
     {.number = 4, .name = "uid"},
+    {.number = 5, .name = "annotations", .shape = Shape::Map},
+    {.number = 6, .name = "creationTimestamp"},
+    {.number = 7, .name = "managedFields", .type = Type::Any, .shape = Shape::List},
 };
 constexpr Message metadata{.name = "Meta", .fields = metadata_fields};
 constexpr Field status_fields[] = {
@@ -53,6 +56,8 @@ constexpr Field status_fields[] = {
 };
 constexpr Message status{.name = "Status", .fields = status_fields};
 constexpr Field set_fields[] = {
+    {.name = "kind"},
+    {.name = "apiVersion"},
     {.number = 1, .name = "metadata", .type = Type::Message, .message = &metadata},
     {.number = 2, .name = "spec", .type = Type::Message, .message = &spec},
     {.number = 3, .name = "status", .type = Type::Message, .message = &status},
@@ -317,6 +322,40 @@ TEST(ApiServerSideApply, generated_configurations_apply) {
     EXPECT_EQ(world.object(), R"({"metadata":{"name":"x","creationTimestamp":)"
                               R"("2026-01-01T00:00:00Z","labels":{"a":"1"}},)"
                               R"("spec":{"replicas":1}})");
+}
+
+TEST(ApiServerSideApply, an_unknown_field_is_refused) {
+    World world;
+    EXPECT_EQ(world.apply("me", 0, R"({"metadata":{"name":"x"},"spec":{"replica":1}})"),
+              "error: failed to create typed patch object (/x; apps/v1, Kind=Set): .spec.replica: "
+              "field not declared in schema");
+    EXPECT_EQ(world.apply("me", 0, R"({"metadata":{"name":"x"},"specc":{},"spec":{"containers":[
+        {"name":"c","imagee":"i"}]}})"),
+              "error: failed to create typed patch object (/x; apps/v1, Kind=Set): errors:\n"
+              "  .specc: field not declared in schema\n"
+              "  .spec.containers[name=\"c\"].imagee: field not declared in schema");
+}
+
+TEST(ApiServerSideApply, kubectl_owns_what_it_applied_from_the_client) {
+    const auto object = R"({"metadata":{"name":"x","annotations":{
+        "kubectl.kubernetes.io/last-applied-configuration":
+        "{\"metadata\":{\"name\":\"x\"},\"spec\":{\"replicas\":1}}"}},"spec":{"replicas":1}})";
+    const auto config = R"({"metadata":{"name":"x"},"spec":{"replicas":2}})";
+    World world;
+    world.update("kubectl-client-side-apply", 0, object);
+    EXPECT_TRUE(world.apply("other", 1, config).starts_with("error: Apply failed with 1 conflict"));
+    World again;
+    again.update("kubectl-client-side-apply", 0, object);
+    EXPECT_TRUE(again.apply("kubectl", 1, config)
+                    .starts_with(R"(kubectl/Apply 1 {"f:spec":{"f:replicas":{}}})"));
+    World changed;   // meanwhile by somebody else
+    changed.update("kubectl-client-side-apply", 0, object);
+    std::string scaled{object};
+    scaled.replace(scaled.rfind("1"), 1, "5");
+    changed.update("scaler", 1, scaled);
+    EXPECT_EQ(changed.apply("kubectl", 2, config),
+              "error: Apply failed with 1 conflict: conflict with \"scaler\" using apps/v1: "
+              ".spec.replicas");
 }
 
 TEST(ApiServerSideApply, an_apply_that_changes_nothing_keeps_the_time) {

@@ -128,18 +128,50 @@ struct Conflict {
     std::string path;
 };
 
+// Without those on `allowed` paths.
 std::vector<Conflict> conflicts_of(Managers& managers, const Manager& mine, const Json& changed,
-                                   Arena& arena) {
+                                   const Json& allowed, Arena& arena) {
     std::vector<Conflict> conflicts;
     for (const Manager& other : managers.entries()) {
         if (&other == &mine) continue;
         std::vector<std::string> paths;
-        each_path(intersection(other.fields, changed, arena), "", paths);
+        Json both = intersection(other.fields, changed, arena);
+        subtract(both, allowed);
+        each_path(both, "", paths);
         for (auto& path : paths) conflicts.push_back({other.shown(), std::move(path)});
     }
     std::ranges::sort(conflicts, {},
                       [](const Conflict& c) { return std::tie(c.manager, c.path); });
     return conflicts;
+}
+
+// Who went from client-side to server-side apply with kubectl owns what was applied then and is
+// still so. As upstream, for the manager "kubectl" only.
+Json applied_by_client(const Kind& kind, const Json& live, std::string_view manager,
+                       Arena& arena) {
+    const auto text = live.text_at(
+        {"metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"});
+    if (manager != "kubectl" || text.empty()) return Json::object();
+    const auto last = codec::parse_json_into(arena, text);
+    if (!last || !last->is_object()) return Json::object();
+    Json set = field_set_of(*kind.message, *last, arena);
+    const auto changes = compare_fields(*kind.message, &*last, live, arena);
+    subtract(set, changes.changed);
+    subtract(set, changes.removed);
+    return set;
+}
+
+std::unexpected<Error> undeclared_error(const Kind& kind, const Json& applied,
+                                        const std::vector<std::string>& paths) {
+    const auto name_space = applied.text_at({"metadata", "namespace"});
+    std::string message = concat("failed to create typed patch object (", name_space, "/",
+                                 applied.text_at({"metadata", "name"}), "; ", kind.api_version(),
+                                 ", Kind=", kind.kind, "):");
+    if (paths.size() > 1) message += " errors:";
+    for (const auto& path : paths)
+        append(message, paths.size() > 1 ? "\n  " : " ", path,
+               ": field not declared in schema");
+    return fail(Reason::BadRequest, std::move(message));
 }
 
 std::unexpected<Error> conflict_error(const std::vector<Conflict>& conflicts) {
@@ -174,6 +206,8 @@ Result<> apply_server_side(const Kind& kind, Json& live, const Json& applied,
     if (const Json* brought = applied.at_path({"metadata", "managedFields"});
         brought && !brought->empty())
         return fail(Reason::BadRequest, "metadata.managedFields must be nil");
+    if (const auto paths = undeclared_fields(*kind.message, applied); !paths.empty())
+        return undeclared_error(kind, applied, paths);
     const bool creates = !live.is_object() || live.empty();
     if (creates) live = Json::object();
     Managers managers = Managers::of_live(&live, arena);
@@ -204,7 +238,8 @@ Result<> apply_server_side(const Kind& kind, Json& live, const Json& applied,
     const bool known = managers.find(id) != nullptr;
     Manager& entry = managers.entry(id);
     if (force == Force::No) {
-        const auto conflicts = conflicts_of(managers, entry, changes.changed, arena);
+        const Json allowed = applied_by_client(kind, live, change.manager, arena);
+        const auto conflicts = conflicts_of(managers, entry, changes.changed, allowed, arena);
         if (!conflicts.empty()) return conflict_error(conflicts);
     }
     managers.take_away(changes.changed, &entry);
