@@ -1,6 +1,6 @@
 """kill -9 of any part, at seeded points: no acknowledged write lost, the same containers, watches go on.
 
-SKIFF_KILLS: how many points (default 40); SKIFF_SEED: the first seed."""
+SKIFF_KILLS: how many points (default 200); SKIFF_SEED: the first seed."""
 import json
 import os
 import pathlib
@@ -16,7 +16,7 @@ from cluster import PROJECT, Cluster, pod
 sys.path.insert(0, str(PROJECT / "bench"))
 from api import Api  # noqa: E402
 
-KILLS = int(os.environ.get("SKIFF_KILLS", "40"))
+KILLS = int(os.environ.get("SKIFF_KILLS", "200"))
 SEED = int(os.environ.get("SKIFF_SEED", "1"))
 PARTS = ["supervisor", "server", "agent", "containerd"]
 
