@@ -141,3 +141,13 @@ def pod(name, command, image="busybox:1.35", **spec):
 
 def matches(pattern, text):
     return re.search(pattern, text, re.MULTILINE) is not None
+
+
+def tell_versions():
+    found = kubectls()
+    absent = [version for version in ["1.20", *[f"1.{minor}" for minor in range(27, 34)]] if version not in found]
+    print(f"kubectl: tested with {', '.join(found) or 'none'}; absent and so skipped: {', '.join(absent) or 'none'}", flush=True)
+
+
+if __name__ == "__main__":
+    tell_versions()

@@ -4,14 +4,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from cluster import Cluster, kubectls  # noqa: E402
-
-
-def pytest_report_header():
-    found = kubectls()
-    wanted = ["1.20", *[f"1.{minor}" for minor in range(27, 34)]]
-    absent = [version for version in wanted if version not in found]
-    return [f"kubectl: {', '.join(found) or 'none'}; absent and so skipped: {', '.join(absent) or 'none'}"]
+from cluster import Cluster  # noqa: E402
 
 
 @pytest.fixture(scope="session")

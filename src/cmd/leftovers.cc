@@ -139,6 +139,19 @@ Removed remove_interfaces(const Cluster& cluster) {
     return removed;
 }
 
+Removed remove_network_results(const Cluster& cluster) {
+    Removed removed;
+    const std::string folder = "/var/lib/cni/results";
+    for (const auto& name : names_in(folder)) {
+        if (!name.starts_with(concat("skiff-", cluster.id, "-"))) continue;
+        const auto path = concat(folder, "/", name);
+        if (::unlink(path.c_str()) == 0) removed.push_back("file " + path);
+    }
+    ::rmdir(folder.c_str());   // only when they are empty
+    ::rmdir("/var/lib/cni");
+    return removed;
+}
+
 Removed remove_logs(const std::vector<std::string>& pod_folders) {
     Removed removed;
     for (const auto& folder : pod_folders)
