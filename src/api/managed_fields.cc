@@ -36,4 +36,22 @@ void record_update(const Kind& kind, const Json* before, Json& after, const Fiel
     managers.write_to(*metadata);
 }
 
+bool same_ownership(const Json& object, const Json& stored) {
+    const Json* brought = object.at_path({"metadata", "managedFields"});
+    if (!brought) return true;
+    const Json* known = stored.at_path({"metadata", "managedFields"});
+    if (!known || brought->size() != known->size()) return brought->empty() && !known;
+    const auto without_time = [](Json entry, Arena& arena) {
+        Json copy = Json::object();
+        for (const auto& [key, value] : entry.members())
+            if (key != "time") copy.set_borrowed(arena, key, value);
+        return copy;
+    };
+    Arena arena;
+    for (size_t i = 0; i < known->size(); ++i)
+        if (!(without_time(brought->items()[i], arena) == without_time(known->items()[i], arena)))
+            return false;
+    return true;
+}
+
 }   // namespace skiff::api

@@ -20,6 +20,10 @@ struct FieldsChange {
 void record_update(const Kind& kind, const codec::Json* before, codec::Json& after,
                    const FieldsChange& change, codec::Arena& arena);
 
+// Whether two objects' managedFields say the same but for the times. A client's object without any
+// says nothing else than the stored one.
+bool same_ownership(const codec::Json& object, const codec::Json& stored);
+
 // Server-side apply: merges `applied` into `live` (null: creates). Conflict with causes of type
 // FieldManagerConflict unless force.
 enum class Force : bool { No, Yes };

@@ -221,6 +221,21 @@ TEST(ApiManagedFields, nobody_owns_what_a_write_cannot_set) {
               "\n");
 }
 
+TEST(ApiManagedFields, ownership_is_compared_but_for_the_times) {
+    const auto object = [](std::string_view managed) {
+        return *codec::parse_json(concat(R"({"metadata":{)", managed, "}}"));
+    };
+    const auto one = R"("managedFields":[{"manager":"a","time":"2026-01-01T00:00:00Z"}])";
+    const auto later = R"("managedFields":[{"manager":"a","time":"2026-01-02T00:00:00Z"}])";
+    const auto other = R"("managedFields":[{"manager":"b"}])";
+    EXPECT_TRUE(same_ownership(object(one).root, object(later).root));
+    EXPECT_TRUE(same_ownership(object("").root, object(one).root));
+    EXPECT_FALSE(same_ownership(object(other).root, object(one).root));
+    EXPECT_FALSE(same_ownership(object(other).root, object("").root));
+    EXPECT_FALSE(same_ownership(object(R"("managedFields":[])").root, object(one).root));
+    EXPECT_FALSE(same_ownership(object(R"("managedFields":[{}])").root, object(one).root));
+}
+
 TEST(ApiManagedFields, old_updates_are_merged) {
     World world;
     std::string labels;

@@ -309,7 +309,7 @@ Result<Mutation> Registry::plan_update(Call& call, const ServedResource& resourc
         mutation.what = Mutation::What::Delete;
         return mutation;
     }
-    if (same_but_managed_fields(object, old_copy, arena)) {
+    if (same_but_managed_fields(object, old_copy, arena) && api::same_ownership(object, old_copy)) {
         mutation.what = Mutation::What::Keep;
         return mutation;
     }
