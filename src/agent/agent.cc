@@ -6,6 +6,7 @@
 #include "agent/container_events.h"
 #include "agent/identity.h"
 #include "agent/imported_images.h"
+#include "agent/log_rotation.h"
 #include "agent/node_reporter.h"
 #include "agent/pods.h"
 #include "agent/server.h"
@@ -190,7 +191,7 @@ class Agent::Core {
         if (const auto port = net::port_of(options_.listener)) identity.agent_port = *port;
         reporter_ = std::make_unique<NodeReporter>(ReporterParts{
             .client = *client_, .cri = *cri_, .root = options_.root, .identity = std::move(identity),
-            .reported = [reported] { reported->notify(); }, .tick = [this] { rotate_logs(); }});
+            .reported = [reported] { reported->notify(); }});
         reporter_->start();
     }
 
@@ -216,6 +217,7 @@ class Agent::Core {
             pause(retry_most);
         }
         adopted_ = true;
+        strand_.post([this] { rotate_logs(); });
         reporter_->look_again();
         follow_ = follow_container_events(executor_, random_, *grpc_,
                                           {.event = [this](const ContainerEvent& event) { pods_->event(event); },
@@ -226,16 +228,11 @@ class Agent::Core {
     }
 
     void rotate_logs() {
-        const RotationLimits limits;
+        std::vector<std::pair<std::string, std::string>> logs;
         for (const auto& worker : pods_->all()) {
-            for (const auto& [id, path] : worker->running_logs()) {
-                const auto rotated = rotate_log(path, limits, executor_.clock().now());
-                if (rotated && !*rotated) continue;
-                const auto done = rotated ? cri_->reopen_container_log(id)
-                                          : Result<>{std::unexpected{rotated.error()}};
-                if (!done) log_warn("log not rotated", {{"log", path}, {"error", done.error().message}});
-            }
+            for (auto& log : worker->running_logs()) logs.push_back(std::move(log));
         }
+        strand_.after(rotation_.look(logs, executor_.clock().now()), [this] { rotate_logs(); });
     }
 
     // ---- the node's port -----------------------------------------------------------------------
@@ -285,6 +282,7 @@ class Agent::Core {
 
     std::unique_ptr<net::GrpcClient> grpc_;
     std::unique_ptr<Cri> cri_;
+    LogRotation rotation_{*cri_};
     std::shared_ptr<net::TlsContext> client_tls_;
     std::shared_ptr<net::TlsContext> server_tls_;
     std::unique_ptr<client::Transport> transport_;

@@ -48,7 +48,6 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
         after(lease_renewal, &Core::turn);
         renew();
         look();
-        parts_.tick();
     }
 
     void look() {

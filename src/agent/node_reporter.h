@@ -18,8 +18,6 @@ struct ReporterParts {
     NodeIdentity identity;
     // The node and its addresses are in the API: called after the first report.
     std::function<void()> reported;
-    // Called every 10 s after the lease was renewed: what else must be looked at now and then.
-    std::function<void()> tick;
 };
 
 class NodeReporter {

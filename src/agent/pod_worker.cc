@@ -700,6 +700,7 @@ ContainerWhereabouts PodWorker::find_container(const std::string& name, bool pre
         out.id = record->id;
         out.log_path = record->log_path;
         out.running = record->running();
+        out.started_at = record->started_at;
         return out;
     });
 }

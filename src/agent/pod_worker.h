@@ -29,6 +29,7 @@ struct ContainerWhereabouts {
     std::string id;
     std::string log_path;
     bool running = false;
+    WallTime started_at{};
     bool known = false;         // the pod has a container of that name
     std::string waiting;        // why it does not run
 };

@@ -11,6 +11,8 @@ namespace skiff::agent {
 
 namespace {
 
+constexpr Duration attach_age_min = 200ms;
+
 using net::Request;
 using ResponderPtr = std::shared_ptr<net::Responder>;
 
@@ -169,7 +171,19 @@ class AgentServer::Core : public std::enable_shared_from_this<Core> {
                 [this, wanted] { return parts_.cri.exec(wanted); });
     }
 
+    // `kubectl run -it -- echo hi` attaches while the container is ending: joined to it, the caller
+    // would see nothing; refused, it shows the log. So a very young container is given a moment.
     void attach(const CallPtr& call) {
+        const auto where = running_container(call);
+        if (!where) return;
+        const Duration age = parts_.executor.clock().now() - where->started_at;
+        if (age >= attach_age_min) return attach_now(call);
+        parts_.executor.after(attach_age_min - age, [self = shared_from_this(), call] {
+            call->responder->loop().post([self, call] { self->attach_now(call); });
+        });
+    }
+
+    void attach_now(const CallPtr& call) {
         const auto where = running_container(call);
         if (!where) return;
         const auto pod = call->worker->pod();

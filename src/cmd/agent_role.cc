@@ -1,6 +1,7 @@
 #include "cmd/agent_role.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "agent/agent.h"
 #include "base/log.h"
@@ -53,12 +54,16 @@ Result<> serve(const Flags& flags) {
     net::LoopThread loop{clock, "agent-loop"};
     agent::Agent agent{std::move(options), os_random(), *executor, loop.loop()};
     executor->post([&agent] {
-        if (const auto done = agent.start(); !done) log_error("the agent did not start", {{"error", done.error().message}});
+        const auto done = agent.start();
+        if (done) return;
+        log_error("the agent cannot go on", {{"error", done.error().message}});
+        std::_Exit(1);   // the supervisor tries again
     });
     const int signal = wait_for_end_signal();
     log_info("ending", {{"signal", signal}});
-    agent.stop();
-    return {};
+    // Nothing has to be finished: containers go on and the next agent adopts them, exactly as after
+    // a kill; waiting here for those being ended would take as long as their grace.
+    std::_Exit(0);
 }
 
 }   // namespace

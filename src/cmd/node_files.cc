@@ -17,10 +17,24 @@ Result<> load_rules(const std::string& rules) {
     return fail(Reason::InternalError, concat("nft refused the masquerading rules: ", trim(done.error)));
 }
 
+// Of the interface with the default route, so that no pod sends more than leaves the machine whole;
+// 0 when there is none.
+unsigned uplink_mtu() {
+    const auto routes = read_file("/proc/net/route");
+    if (!routes) return 0;
+    for (const auto line : split(*routes, '\n')) {
+        const auto fields = split(line, '\t');   // interface, destination, …
+        if (fields.size() < 2 || fields[1] != "00000000") continue;
+        const auto text = read_file(concat("/sys/class/net/", fields[0], "/mtu"));
+        return text ? parse_number<unsigned>(trim(*text)).value_or(0) : 0;
+    }
+    return 0;
+}
+
 }   // namespace
 
 agent::NetworkOptions network_options(const Cluster& cluster) {
-    return {.cluster_id = cluster.id, .pod_cidr = cluster.pod_cidr, .cluster_cidr = cluster.pod_cidr};
+    return {.cluster_id = cluster.id, .pod_cidr = cluster.pod_cidr, .cluster_cidr = cluster.pod_cidr, .mtu = uplink_mtu()};
 }
 
 Result<> write_node_files(const Cluster& cluster) {
