@@ -17,6 +17,7 @@ ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor
       node_proxy_{registry_, std::move(options.node_tls), std::move(options.node_addresses)} {
     tokens_.set_exists([this](const TokenSubject& subject) { return token_subject_exists(subject); });
     authenticator_.add(static_tokens(std::move(options.tokens), clock_));
+    for (auto& tokens : options.token_authenticators) authenticator_.add(std::move(tokens));
     authenticator_.add([this](std::string_view token) { return tokens_.authenticate(token); });
 }
 

@@ -23,6 +23,7 @@ struct ApiServerOptions {
     std::string service_account_key_pem;   // P-256; signs service account tokens
     std::string issuer = "https://kubernetes.default.svc.cluster.local";
     std::vector<StaticToken> tokens;
+    std::vector<TokenAuthenticator> token_authenticators;   // asked after those
     std::shared_ptr<net::TlsContext> node_tls;   // towards port 10250; null: no logs, no exec
     // Nodes that are reached at another address than the one they tell: the one on this machine.
     std::map<std::string, std::string, std::less<>> node_addresses;

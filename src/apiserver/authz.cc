@@ -29,6 +29,8 @@ constexpr std::array rules{
     Rule{"group:system:unauthenticated", "get", "", "", "/version,/version/,/healthz,/livez,/readyz"},
     Rule{"group:system:bootstrappers", "create,get,list,watch", "certificates.k8s.io",
          "certificatesigningrequests", ""},
+    // A bootstrap token whose certificate was signed may read it, and ask for no other.
+    Rule{"group:system:bootstrappers:used", "get,list,watch", "certificates.k8s.io", "certificatesigningrequests", ""},
     // A node agent. The Node authorizer will narrow the reads to what its own pods need.
     Rule{"group:system:nodes", "get,list,watch", "core",
          "pods,nodes,services,endpoints,configmaps,secrets,serviceaccounts,namespaces,persistentvolumeclaims,persistentvolumes", ""},

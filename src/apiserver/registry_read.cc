@@ -112,11 +112,7 @@ Result<Page> read_page(const Call& call, store::Store& store, const ServedResour
     });
     if (!more) return page;
     page.continue_token = encoded_token({.revision = page.revision.value, .after = last});
-    if (selection.everything) {
-        size_t rest = 0;
-        view.scan(selection.prefix, last, [&](std::string_view, const store::ObjectPtr&) { return ++rest, true; });
-        page.remaining = rest;
-    }
+    if (selection.everything) page.remaining = view.remaining(selection.prefix, last);
     return page;
 }
 

@@ -40,7 +40,7 @@ Result<agent::AgentOptions> agent_options(const Flags& flags, const Cluster& clu
     TRY(options.ca_pem, read_file(cluster.path("server/pki/ca.crt")));
     options.bootstrap_token = [cluster] {
         const auto token = load_bootstrap_token(cluster);
-        return token ? token->token : std::string{};
+        return token ? token->token : std::string{};   // a used one still reads what it asked for
     };
     TRY(options.listener, node_listener(flags, cluster));
     return options;

@@ -1,5 +1,5 @@
-// The cluster's keys and certificates, below --root/server/pki, made once and renewed when a third
-// of their life is left (at start; while running by the server's own timer).
+// The cluster's keys and certificates, below --root/server/pki, made once and renewed at start when
+// a third of their life is left.
 #pragma once
 
 #include <string>

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "apiserver/api_server.h"
+#include "apiserver/event_expiry.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/addresses.h"
@@ -59,12 +60,15 @@ apiserver::User component(std::string_view name) {
     return user;
 }
 
-controllers::ControllersOptions controllers_options(apiserver::ApiServer& api, const Pki& pki, Clock& clock) {
+controllers::ControllersOptions controllers_options(apiserver::ApiServer& api, const Cluster& cluster,
+                                                    const Pki& pki, Clock& clock) {
     controllers::ControllersOptions options;
     options.transport_as = [&api](std::string_view user) { return api.transport_as(component(user)); };
     options.root_ca_pem = pki.ca.certificate_pem;
-    options.sign = [&pki, &clock](const std::string& csr, const controllers::CertificateUse& use) {
+    options.sign = [&cluster, &pki, &clock](const std::string& csr,
+                                            const controllers::CertificateUse& use) -> Result<std::string> {
         const auto now = clock.now();
+        if (use.client_auth) TRY_OK(use_bootstrap_token(cluster));
         return net::sign_csr(pki.ca, csr, {.server_auth = use.server_auth, .client_auth = use.client_auth,
                                            .not_before = now - std::chrono::minutes{5}, .not_after = now + use.life});
     };
@@ -86,7 +90,7 @@ Result<> serve(const Flags& flags) {
     TRY(const auto store, open_database(cluster, *executor));
     TRY(auto node_tls, net::make_client_tls(pki.ca.certificate_pem, pki.node_client.certificate_pem, pki.node_client.key_pem));
     apiserver::ApiServerOptions options{.service_account_key_pem = pki.service_account_key_pem, .tokens = {}, .node_tls = node_tls};
-    if (auto token = load_bootstrap_token(cluster)) options.tokens.push_back(std::move(*token));
+    options.token_authenticators.push_back(bootstrap_authenticator(cluster, clock));
     options.node_addresses[cluster.node_name] = "127.0.0.1";
     apiserver::ApiServer api{*store, clock, random, *executor, std::move(options)};
 
@@ -98,9 +102,11 @@ Result<> serve(const Flags& flags) {
     api.set_ready(true);
     log_info("the API is served", {{"port", server->port()}, {"revision", store->revision().value}});
 
-    auto controllers = controllers::make_controllers(*executor, random, controllers_options(api, pki, clock));
+    auto controllers = controllers::make_controllers(*executor, random, controllers_options(api, cluster, pki, clock));
     const auto scheduler_transport = api.transport_as(component("system:kube-scheduler"));
     auto scheduler = scheduler::make_scheduler(*executor, random, *scheduler_transport);
+    apiserver::EventExpiry event_expiry{api.registry()};
+    event_expiry.start();
     controllers->start();
     scheduler->start();
 

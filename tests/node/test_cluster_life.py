@@ -183,3 +183,17 @@ def test_an_exec_without_identity_is_refused(cluster):
         answer = subprocess.run(["curl", "-skS", "-m", "10", "-X", "POST", f"https://127.0.0.1:{port}{path}", "-o", "/dev/null", "-w", "%{http_code}"],
                                 capture_output=True, text=True).stdout
         assert answer in ("401", "403"), f"{path}: {answer}"
+
+
+def test_a_bootstrap_token_asks_for_one_certificate_only(cluster):
+    """The node has its certificate, so the token that got it may not ask again."""
+    token = pathlib.Path(cluster.root, "server/bootstrap-token").read_text().split()
+    assert token[2] == "used"
+    server = json.loads(cluster.kubectl("config view --raw -o json").ok().out)["clusters"][0]["cluster"]["server"]
+    url = f"{server}/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
+    def code(*arguments):
+        return subprocess.run(["curl", "-skS", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", "-H", f"authorization: Bearer {token[0]}",
+                               *arguments, url], capture_output=True, text=True).stdout
+    assert code() == "200"
+    assert code("-X", "POST", "-H", "content-type: application/json", "--data", "{}") == "403"
