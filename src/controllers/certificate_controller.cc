@@ -14,6 +14,7 @@ using What = CertificateDecision::What;
 constexpr std::string_view client_signer = "kubernetes.io/kube-apiserver-client";
 constexpr std::string_view node_client_signer = "kubernetes.io/kube-apiserver-client-kubelet";
 constexpr std::string_view node_serving_signer = "kubernetes.io/kubelet-serving";
+constexpr std::string_view node_user_prefix = "system:node:";
 constexpr auto kept_when_done = std::chrono::hours{1};
 constexpr auto kept_when_pending = std::chrono::hours{24};
 constexpr auto shortest_life = std::chrono::minutes{10};
@@ -30,29 +31,39 @@ const auto* condition_of(const view::CertificateSigningRequest& request, std::st
 }
 
 bool is_node_identity(const ControllersOptions::CsrFacts& facts) {
-    return facts.common_name.starts_with("system:node:") && facts.organizations == std::vector<std::string>{"system:nodes"};
+    return facts.common_name.starts_with(node_user_prefix) && facts.common_name.size() > node_user_prefix.size() && facts.organizations == std::vector<std::string>{"system:nodes"};
+}
+
+bool built_in(std::string_view signer) {
+    return signer == client_signer || signer == node_client_signer || signer == node_serving_signer;
+}
+
+// The one use and what TLS needs for it, nothing beside.
+bool only_for(const view::CertificateSigningRequest& request, std::string_view use) {
+    return has(request.spec.usages, use) && std::ranges::all_of(request.spec.usages, [&](const auto& usage) {
+        return usage == use || usage == "digital signature" || usage == "key encipherment";
+    });
 }
 
 // A node's first client certificate, asked for by a bootstrap token, or the renewal by itself.
 bool approvable_client(const view::CertificateSigningRequest& request, const ControllersOptions::CsrFacts& facts) {
     if (!is_node_identity(facts) || !facts.dns_names.empty() || !facts.addresses.empty()) return false;
-    if (!has(request.spec.usages, "client auth") || has(request.spec.usages, "server auth")) return false;
+    if (!only_for(request, "client auth")) return false;
     return has(request.spec.groups, "system:bootstrappers") || request.spec.username == facts.common_name;
 }
 
-// A node's serving certificate carries its own name and addresses and nobody else's. Until the
-// node has registered there are no addresses to compare with; its name alone is checked then, and
-// the API server verifies by name.
+// A node's serving certificate carries its own name and addresses and nobody else's. It waits until
+// the node has registered: before, there are no addresses to compare with.
 bool approvable_serving(const view::CertificateSigningRequest& request, const ControllersOptions::CsrFacts& facts,
                         const view::Node* node) {
-    if (!is_node_identity(facts) || request.spec.username != facts.common_name) return false;
-    if (!has(request.spec.usages, "server auth") || has(request.spec.usages, "client auth")) return false;
-    const auto name = std::string_view{facts.common_name}.substr(std::string_view{"system:node:"}.size());
+    if (!node || !is_node_identity(facts) || request.spec.username != facts.common_name) return false;
+    if (!only_for(request, "server auth")) return false;
+    const auto name = std::string_view{facts.common_name}.substr(node_user_prefix.size());
     const auto known = [&](std::string_view address) {
-        if (!node || address == "127.0.0.1" || address == "::1") return true;
+        if (address == "127.0.0.1" || address == "::1") return true;
         return std::ranges::any_of(node->status.addresses, [&](const auto& own) { return std::string_view{own.address} == address; });
     };
-    const auto named = [&](std::string_view dns) { return dns == name || dns == "localhost" || (node && known(dns)); };
+    const auto named = [&](std::string_view dns) { return dns == name || dns == "localhost" || known(dns); };
     return std::ranges::all_of(facts.dns_names, named) && std::ranges::all_of(facts.addresses, known) &&
            !(facts.dns_names.empty() && facts.addresses.empty());
 }
@@ -80,7 +91,7 @@ CertificateDecision decide(const view::CertificateSigningRequest& request, const
                            const view::Node* node, WallTime now) {
     if (too_old(request, now)) return {.what = What::Remove};
     const auto signer = std::string_view{request.spec.signerName};
-    if (signer != client_signer && signer != node_client_signer && signer != node_serving_signer) return {};
+    if (!built_in(signer)) return {};
     if (condition_of(request, "Denied") || condition_of(request, "Failed")) return {};
     if (condition_of(request, "Approved")) {
         if (!request.status.certificate.empty()) return {};
@@ -105,6 +116,12 @@ CertificateController::CertificateController(Executor& executor, Random& random,
     requests_.on_change([this](const auto&, const auto& now) {
         if (now) queue_.add({.name_space = {}, .name = now->metadata.name});
     });
+    // What a serving certificate may carry is known with the node's addresses.
+    nodes_.on_change([this](const auto& old, const auto& now) {
+        if (!now || (old && old->status.addresses == now->status.addresses)) return;
+        for (const auto& request : requests_.all())
+            if (request->spec.signerName == node_serving_signer) queue_.add({.name_space = {}, .name = request->metadata.name});
+    });
 }
 
 void CertificateController::start() {
@@ -119,23 +136,20 @@ Result<Requeue> CertificateController::reconcile(const ObjectKey& key) {
     const auto pem = base64_decoded(request->spec.request).value_or(request->spec.request);
     auto facts = options_.inspect(pem);
     if (!facts) {
-        if (condition_of(*request, "Failed")) return Requeue::no();
+        if (too_old(*request, clock_.now())) return remove(*request);
+        if (!built_in(request->spec.signerName) || condition_of(*request, "Failed")) return Requeue::in(kept_when_done);
         TRY_OK(reject(*request, facts.error().message));
-        return Requeue::no();
+        return Requeue::in(kept_when_done);
     }
-    constexpr std::string_view prefix = "system:node:";
-    const auto node = facts->common_name.starts_with(prefix)
-                          ? nodes_.find({.name_space = {}, .name = facts->common_name.substr(prefix.size())}) : nullptr;
+    const auto node = facts->common_name.starts_with(node_user_prefix)
+                          ? nodes_.find({.name_space = {}, .name = facts->common_name.substr(node_user_prefix.size())}) : nullptr;
     const auto decision = decide(*request, *facts, node.get(), clock_.now());
     switch (decision.what) {
     case What::Nothing: break;
     case What::Approve: TRY_OK(approve(*request, decision.why)); break;
     case What::Sign: TRY_OK(sign(*request, decision.use)); break;
     case What::Fail: TRY_OK(reject(*request, decision.why)); break;
-    case What::Remove: {
-        TRY_OK(component_.client.remove<view::CertificateSigningRequest>(key, {.uid = request->metadata.uid}));
-        return Requeue::no();
-    }
+    case What::Remove: return remove(*request);
     }
     return Requeue::in(kept_when_done);
 }
@@ -153,6 +167,13 @@ void add_condition(view::CertificateSigningRequest& request, std::string_view ty
 }
 
 }   // namespace
+
+Result<Requeue> CertificateController::remove(const view::CertificateSigningRequest& request) {
+    const auto done = component_.client.remove<view::CertificateSigningRequest>({.name_space = {}, .name = request.metadata.name},
+                                                                                {.uid = request.metadata.uid});
+    if (!done && done.error().reason != Reason::NotFound) return std::unexpected{done.error()};
+    return Requeue::no();
+}
 
 Result<> CertificateController::approve(const view::CertificateSigningRequest& request, const std::string& why) {
     auto changed = request;

@@ -21,11 +21,15 @@ CertificateDecision decide(const view::CertificateSigningRequest& request, const
 class CertificateController {
   public:
     CertificateController(Executor& executor, Random& random, const ControllersOptions& options);
-    ~CertificateController() { requests_.stop(); }
+    ~CertificateController() {
+        nodes_.stop();
+        requests_.stop();
+    }
     void start();
 
   private:
     Result<client::Requeue> reconcile(const client::ObjectKey& key);
+    Result<client::Requeue> remove(const view::CertificateSigningRequest& request);
     Result<> approve(const view::CertificateSigningRequest& request, const std::string& why);
     Result<> sign(const view::CertificateSigningRequest& request, const CertificateUse& use);
     Result<> reject(const view::CertificateSigningRequest& request, const std::string& why);

@@ -61,7 +61,7 @@ NamespaceDefaultsController::NamespaceDefaultsController(Executor& executor, Ran
         if (old && !now) account_queue_.add({.name_space = {}, .name = old->metadata.namespace_.str()});
     });
     config_map_informer_.on_change([this](const auto& old, const auto& now) {
-        if (old) root_ca_queue_.add({.name_space = {}, .name = (now ? now : old)->metadata.namespace_.str()});
+        root_ca_queue_.add({.name_space = {}, .name = (now ? now : old)->metadata.namespace_.str()});
     });
 }
 
