@@ -38,8 +38,10 @@ Result<> namespace_lifecycle(Admission& admission) {
         return std::unexpected{std::move(error)};
     }
     if (admission.also) {
-        admission.also->push_back({.must = store::Precondition::Must::Exist,
-                                   .key = admission.registry.key_of(namespaces, {}, admission.name_space)});
+        // As it was when it was looked at: else it may be found empty and removed in between.
+        admission.also->push_back({.must = store::Precondition::Must::BeAt,
+                                   .key = admission.registry.key_of(namespaces, {}, admission.name_space),
+                                   .at = object->modified});
     }
     return {};
 }
