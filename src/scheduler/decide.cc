@@ -166,10 +166,11 @@ bool node_selected(const view::Pod& pod, const view::Node& node) {
 
 std::string Decision::message(size_t nodes) const {
     if (nodes == 0) return "no nodes available to schedule pods";
-    std::string text = concat("0/", nodes, " nodes are available: ");
-    bool first = true;
-    for (const auto& [reason, count] : reasons) append(text, std::exchange(first, false) ? "" : ", ", count, " ", reason);
-    return text + ".";
+    const auto head = concat("0/", nodes, " nodes are available: ");
+    std::vector<std::string> parts;   // sorted as texts, as upstream's
+    for (const auto& [reason, count] : reasons) parts.push_back(concat(count, " ", reason));
+    std::ranges::sort(parts);
+    return concat(head, join(parts, ", "), ".");
 }
 
 Decision decide(const view::Pod& pod, std::span<const NodeInfo* const> nodes, uint64_t tie) {

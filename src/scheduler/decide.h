@@ -27,7 +27,7 @@ std::span<const NamedScore> scores();
 struct Decision {
     std::string node;                     // "" when none fits
     std::map<std::string, int> reasons;   // why not, and of how many nodes
-    // "0/3 nodes are available: 2 Insufficient cpu, 1 node(s) were unschedulable."
+    // "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu."
     std::string message(size_t nodes) const;
 };
 // `tie` chooses among the best, so that pods spread: any number will do.

@@ -1,6 +1,7 @@
 #include "scheduler/node_info.h"
 
 #include <algorithm>
+#include <ranges>
 
 namespace skiff::scheduler {
 namespace {
@@ -60,7 +61,7 @@ Resources requests_of(const view::Pod& pod) {
 
 std::vector<HostPort> host_ports_of(const view::Pod& pod) {
     std::vector<HostPort> ports;
-    const auto collect = [&](const auto& containers) {
+    const auto collect = [&](auto&& containers) {
         for (const auto& container : containers) {
             for (const auto& port : container.ports) {
                 if (port.hostPort == 0) continue;
@@ -71,7 +72,8 @@ std::vector<HostPort> host_ports_of(const view::Pod& pod) {
         }
     };
     collect(pod.spec.containers);
-    collect(pod.spec.initContainers);
+    // Sidecars only: what ends before the pod runs holds no port beside it.
+    collect(pod.spec.initContainers | std::views::filter([](const auto& one) { return one.restartPolicy == "Always"; }));
     return ports;
 }
 

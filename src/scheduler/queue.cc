@@ -55,6 +55,11 @@ void PodQueue::wake(MonoTime) {
     for (auto& [uid, entry] : entries_) entry.parked = false;
 }
 
+void PodQueue::wake_one(const std::string& uid) {
+    const auto found = entries_.find(uid);
+    if (found != entries_.end()) found->second.parked = false;
+}
+
 std::optional<MonoTime> PodQueue::next_ready() const {
     std::optional<MonoTime> first;
     for (const auto& [uid, entry] : entries_)

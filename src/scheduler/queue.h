@@ -23,6 +23,7 @@ class PodQueue {
     void park(const PodPtr& pod, MonoTime now);
     // Something changed that may help: all parked ones are tried again after their back-off.
     void wake(MonoTime now);
+    void wake_one(const std::string& uid);
     std::optional<MonoTime> next_ready() const;   // absent: nothing waits for time only
     size_t size() const { return entries_.size(); }
 

@@ -13,6 +13,7 @@
 namespace skiff::scheduler {
 namespace {
 
+constexpr auto bind_again = std::chrono::seconds{1};
 constexpr std::string_view own_name = "default-scheduler";
 
 bool finished(const view::Pod& pod) { return pod.status.phase == "Succeeded" || pod.status.phase == "Failed"; }
@@ -20,6 +21,16 @@ bool finished(const view::Pod& pod) { return pod.status.phase == "Succeeded" || 
 bool ours(const view::Pod& pod) {
     const std::string_view name = pod.spec.schedulerName;
     return name.empty() || name == own_name;
+}
+
+bool wanted(const view::Pod& pod) {
+    return !pod.metadata.deletionTimestamp && ours(pod) && pod.spec.schedulingGates.empty() && !finished(pod);
+}
+
+// The server said no. All else leaves open whether the pod was bound.
+bool refused(const Error& error) {
+    return error.reason == Reason::Forbidden || error.reason == Reason::Invalid || error.reason == Reason::BadRequest ||
+           error.reason == Reason::MethodNotAllowed || error.reason == Reason::Unauthorized;
 }
 
 // All state belongs to the strand; informers and answers post to it.
@@ -82,6 +93,11 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
     }
 
     void pod_changed(const PodPtr& old, const PodPtr& now) {
+        // One of the same name came after it, and its deletion was not seen.
+        if (old && now && old->metadata.uid != now->metadata.uid) {
+            pod_changed(old, nullptr);
+            return pod_changed(nullptr, now);
+        }
         const auto& pod = now ? *now : *old;
         const auto& uid = pod.metadata.uid;
         const std::string_view node = pod.spec.nodeName;
@@ -98,10 +114,11 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
             if (assumed != assumed_.end() && assumed->second != node) forget(pod, assumed->second);
             assumed_.erase(uid);
             infos_[std::string{node}].add(now);
-        } else if (now->metadata.deletionTimestamp || !ours(*now) || !now->spec.schedulingGates.empty()) {
-            queue_.remove(uid);
         } else if (!assumed_.contains(uid)) {
-            queue_.put(now, executor_.clock().monotonic());
+            if (!wanted(*now)) queue_.remove(uid);
+            else queue_.put(now, executor_.clock().monotonic());
+            const bool other = old && (!(old->spec == now->spec) || !(old->metadata.labels == now->metadata.labels));
+            if (other) queue_.wake_one(uid);   // it may fit now
         }
         turn();
     }
@@ -154,28 +171,43 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
                            concat("Successfully assigned ", pod->metadata.namespace_.view(), "/", pod->metadata.name, " to ", node));
             return;
         }
-        // What became of it is not known when the answer is lost: the informer will tell.
-        assumed_.erase(pod->metadata.uid);
+        const auto assumed = assumed_.find(pod->metadata.uid);
+        if (assumed == assumed_.end() || assumed->second != node) return;   // the informer has told
         const auto now = pods_.find({.name_space = pod->metadata.namespace_.str(), .name = pod->metadata.name});
-        const bool settled = now && now->metadata.uid == pod->metadata.uid && std::string_view{now->spec.nodeName} == node;
-        if (!settled) forget(*pod, node);
-        if (failed->reason == Reason::NotFound || failed->reason == Reason::Conflict) {
-            // Gone, being deleted or bound by another: nothing to try again until it changes.
-            queue_.remove(pod->metadata.uid);
-            if (now && now->spec.nodeName.empty() && !now->metadata.deletionTimestamp && now->metadata.uid == pod->metadata.uid)
-                retry(now);
-            return turn();
-        }
+        if (!now || now->metadata.uid != pod->metadata.uid || !now->spec.nodeName.empty()) return;   // it will tell
+        // Without an answer the pod may be bound: its place stays taken, and only the same binding
+        // can be tried again. One that is being deleted and has no node will not get one.
+        const bool over = refused(*failed) || !wanted(*now);
         log_warn("a binding failed", {{"pod", pod->metadata.name}, {"node", node}, {"error", failed->message}});
-        retry(pod);
+        if (!over) {
+            executor_.after(bind_again, [weak = weak_from_this(), pod, node] {
+                if (const auto self = weak.lock()) self->post([pod, node](TheScheduler& owner) { owner.bind_once_more(pod, node); });
+            });
+            return;
+        }
+        assumed_.erase(assumed);
+        forget(*pod, node);
+        queue_.remove(pod->metadata.uid);
+        if (wanted(*now)) retry(now);
+        queue_.wake(executor_.clock().monotonic());
         turn();
+    }
+
+    void bind_once_more(const PodPtr& pod, const std::string& node) {
+        const auto assumed = assumed_.find(pod->metadata.uid);
+        if (assumed != assumed_.end() && assumed->second == node) bind(pod, node);
     }
 
     void retry(const PodPtr& pod) {
         const auto now = executor_.clock().monotonic();
         queue_.put(pod, now);
         queue_.park(pod, now);
-        queue_.wake(now);
+    }
+
+    // The pod does not say why it waits: it is decided anew.
+    void say_again(const std::string& uid) {
+        queue_.wake_one(uid);
+        turn();
     }
 
     void refuse(const PodPtr& pod, const std::string& why) {
@@ -191,8 +223,10 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
         request.body = concat(R"({"metadata":{"uid":")", pod->metadata.uid, R"("},"status":{"conditions":[{"type":"PodScheduled",)",
                               R"("status":"False","reason":"Unschedulable","lastProbeTime":null,"lastTransitionTime":")",
                               rfc3339(executor_.clock().now()), R"(","message":)", message, "}]}}");
-        transport_.send(std::move(request), [](Result<client::ApiResponse> answer) {
-            if (!answer) log_debug("a pod's condition was not written", {{"error", answer.error().message}});
+        transport_.send(std::move(request), [weak = weak_from_this(), uid = pod->metadata.uid](Result<client::ApiResponse> answer) {
+            if (answer) return;
+            log_debug("a pod's condition was not written", {{"error", answer.error().message}});
+            if (const auto self = weak.lock()) self->post([uid](TheScheduler& owner) { owner.say_again(uid); });
         });
     }
 
