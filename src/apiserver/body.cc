@@ -124,11 +124,10 @@ Result<Document> served_tree(const ServedResource& resource, const store::Object
     return document;
 }
 
-Result<Slice> served_bytes(const ServedResource& resource, const store::Object& object, const Bytes& text) {
-    if (resource.kind == resource.stored) return Slice{text};
-    TRY(auto document, codec::parse_json(text));
+Result<Slice> served_bytes(const ServedResource& resource, const Bytes& stored_text) {
+    if (resource.kind == resource.stored) return Slice{stored_text};
+    TRY(auto document, codec::parse_json(stored_text));
     TRY_OK(api::from_stored(*resource.kind, document.root, document.arena));
-    static_cast<void>(object);
     return Slice{Bytes{codec::to_json(document.root)}};
 }
 

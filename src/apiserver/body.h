@@ -25,8 +25,8 @@ void answer_tree(Call& call, int status, const api::Kind& kind, Json& object, Ar
 
 // A stored object's tree in the served version, apiVersion and kind in it.
 Result<Document> served_tree(const ServedResource& resource, const store::Object& object);
-// Its bytes as they go into a list or a watch event: shared when served as stored.
-Result<Slice> served_bytes(const ServedResource& resource, const store::Object& object, const Bytes& text);
+// A stored text as it goes into a list or a watch event: shared when served as stored.
+Result<Slice> served_bytes(const ServedResource& resource, const Bytes& stored_text);
 // {"kind":"PartialObjectMetadata",...,"metadata":{…}}
 Json partial_metadata(const Json& object, std::string_view meta_version, Arena& arena);
 

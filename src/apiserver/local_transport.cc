@@ -59,7 +59,7 @@ class LocalStream final : public client::Transport::Stream {
                                                                  : Type::Deleted;
             out.object = event.text;
             if (call->resource->kind != call->resource->stored) {
-                auto slice = served_bytes(*call->resource, *event.object, event.text);
+                auto slice = served_bytes(*call->resource, event.text);
                 if (!slice) return;
                 out.object = slice->whole;
             }

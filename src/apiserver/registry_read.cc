@@ -133,7 +133,7 @@ Result<net::Response> object_list(const ServedResource& resource, const Page& pa
     bool first = true;
     for (const auto& object : page.objects) {
         if (!std::exchange(first, false)) response.body.emplace_back(comma);
-        TRY(auto slice, served_bytes(resource, *object, object->text));
+        TRY(auto slice, served_bytes(resource, object->text));
         response.body.push_back(std::move(slice));
     }
     response.body.emplace_back(end);

@@ -35,7 +35,7 @@ void answer_success(Call& call, int code) {
     call.answer(json_response(code, concat(R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":)", code, "}")));
 }
 
-Result<Mutation> bound(const RegistryParts& parts, const ServedResource& pods, const Call& call,
+Result<Mutation> bound(const RegistryParts& parts, const ServedResource& pods,
                        const store::ObjectPtr& current, const Json& binding, std::string_view name) {
     if (!current) return std::unexpected{not_found(pods, name)};
     TRY(auto document, parse_stored(*current));
@@ -57,7 +57,6 @@ Result<Mutation> bound(const RegistryParts& parts, const ServedResource& pods, c
     merge_texts(metadata, given ? given->find("labels") : nullptr, "labels", arena);
     Mutation mutation{.what = Mutation::What::Put, .document = std::move(document)};
     mutation.answer = [](Call& answered, const store::ObjectPtr&) { answer_success(answered, 201); };
-    static_cast<void>(call);
     return mutation;
 }
 
@@ -78,8 +77,8 @@ void Registry::bind(const CallPtr& call) {
         const auto name = call->info.resource == "bindings" ? std::string{metadata_text(target, "name")} : call->info.name;
         const auto& pods = core("pods");
         mutate(call, pods, store_name(pods, call->info.name_space, name),
-               [this, call, binding, &pods, name](const store::ObjectPtr& current) {
-                   return bound(parts_, pods, *call, current, binding->root, name);
+               [this, binding, &pods, name](const store::ObjectPtr& current) {
+                   return bound(parts_, pods, current, binding->root, name);
                });
         return {};
     });

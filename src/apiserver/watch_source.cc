@@ -107,7 +107,7 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
     }
 
     Result<Slice> in_form(const FeedEvent& event) {
-        TRY(auto slice, served_bytes(*call_->resource, *event.object, event.text));
+        TRY(auto slice, served_bytes(*call_->resource, event.text));
         if (call_->accepted.form == Negotiated::Form::Object) return slice;
         TRY(auto document, codec::parse_json(slice.view()));
         auto& arena = document.arena;
