@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/containerd_config.h"
+#include "agent/volumes/mounts.h"
 #include "base/os.h"
 #include "base/text.h"
 #include "cmd/node_files.h"
@@ -30,20 +31,6 @@ std::vector<std::string> names_in(const std::string& folder) {
     ::closedir(directory);
     std::ranges::sort(names);
     return names;
-}
-
-// mountinfo writes blanks and backslashes as octal.
-std::string unescaped(std::string_view text) {
-    std::string out;
-    for (size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '\\' && i + 3 < text.size()) {
-            out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
-            i += 3;
-        } else {
-            out += text[i];
-        }
-    }
-    return out;
 }
 
 void remove_cgroup_tree(const std::string& folder) {
@@ -85,16 +72,8 @@ Removed remove_mounts(const std::string& below) {
     Removed removed;
     const auto table = read_file("/proc/self/mountinfo");
     if (!table) return removed;
-    std::vector<std::string> points;
-    for (const auto line : split(*table, '\n')) {
-        const auto fields = split(line, ' ');
-        if (fields.size() < 5) continue;
-        auto point = unescaped(fields[4]);
-        if (point.starts_with(below + "/")) points.push_back(std::move(point));
-    }
-    // What was mounted last lies above.
-    for (auto point = points.rbegin(); point != points.rend(); ++point)
-        if (::umount2(point->c_str(), MNT_DETACH) == 0) removed.push_back("mount " + *point);
+    for (const auto& point : agent::mount_points_below(*table, below))
+        if (::umount2(point.c_str(), MNT_DETACH) == 0) removed.push_back("mount " + point);
     return removed;
 }
 
