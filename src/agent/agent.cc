@@ -181,7 +181,7 @@ class Agent::Core {
         checks_ = std::make_unique<Checks>(executor_, loop_, *cri_);
         hooks_ = std::make_unique<HookRunner>(*checks_);
         pods_ = std::make_unique<Pods>(
-            PodParts{executor_, *cri_, *images_, *configs_, *pod_api_, *events_, *hooks_, cgroups_, node_, options_.root},
+            PodParts{executor_, *cri_, *images_, *configs_, *pod_api_, *events_, *hooks_, cgroups_, host_ports_, node_, options_.root},
             *checks_, [this](const std::string& id) { followers_.ended(id); });
     }
 
@@ -278,6 +278,7 @@ class Agent::Core {
     std::atomic<bool> adopted_ = false;
     NodeFacts node_;
     Cgroups cgroups_;
+    HostPorts host_ports_{options_.cluster_id};
     LogFollowers followers_;
 
     std::unique_ptr<net::GrpcClient> grpc_;

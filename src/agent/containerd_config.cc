@@ -119,6 +119,10 @@ std::string masquerade_rules(const NetworkOptions& options) {
                   "    ip saddr ", options.pod_cidr, " ip daddr != ", options.cluster_cidr,
                   " fib daddr type != local masquerade\n"
                   "  }\n"
+                  "  chain loopback {\n"
+                  "    type filter hook prerouting priority -300; policy accept;\n"
+                  "    iifname != \"lo\" ip daddr 127.0.0.0/8 drop\n"
+                  "  }\n"
                   "}\n");
 }
 

@@ -54,5 +54,8 @@ std::string bridge_name(const NetworkOptions& options);
 
 // The kernel's forwarding switch, which a routed network needs on.
 inline constexpr const char* ip_forward_path = "/proc/sys/net/ipv4/ip_forward";
+// And the one that lets the machine's own loopback reach host ports; the table below keeps everyone
+// else off that address (CVE-2020-8558).
+inline constexpr const char* route_localnet_path = "/proc/sys/net/ipv4/conf/all/route_localnet";
 
 }   // namespace skiff::agent

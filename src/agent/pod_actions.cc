@@ -196,6 +196,9 @@ Result<SandboxMade> make_sandbox(const PodParts& parts, const Pod& pod, unsigned
     TRY(const auto id, parts.cri.run_pod_sandbox(made.config));
     TRY(const auto answer, parts.cri.pod_sandbox_status(id));
     made.record = record_of(answer.status);
+    if (auto done = parts.host_ports.set(pod.metadata.uid, host_ports_of(pod, made.record.addresses)); !done) {
+        tell(parts, pod, "", true, "FailedHostPort", done.error().message);
+    }
     return made;
 }
 
@@ -331,6 +334,7 @@ void remove_container(const PodParts& parts, const Pod& pod, const ContainerReco
 }
 
 Result<> remove_pod(const PodParts& parts, const Pod& pod, const PodRecord& record) {
+    TRY_OK(parts.host_ports.set(pod.metadata.uid, {}));
     for (const auto& container : record.containers) remove_container(parts, pod, container);
     // Also what a start that was given up has left behind.
     TRY(const auto left, parts.cri.list_containers({.label_selector = {{label_pod_uid, pod.metadata.uid}}}));

@@ -10,6 +10,7 @@
 #include "agent/cri.h"
 #include "agent/events.h"
 #include "agent/hooks.h"
+#include "agent/host_ports.h"
 #include "agent/images.h"
 #include "agent/pod_api.h"
 #include "agent/pod_config.h"
@@ -28,6 +29,7 @@ struct PodParts {
     EventRecorder& events;
     HookRunner& hooks;
     const Cgroups& cgroups;
+    HostPorts& host_ports;
     const NodeFacts& node;
     std::string root;
 };

@@ -25,23 +25,6 @@ cri::MountPropagation propagation_of(std::string_view text) {
     return cri::MountPropagation::Private;
 }
 
-std::vector<cri::PortMapping> port_mappings(const Pod& pod) {
-    std::vector<cri::PortMapping> out;
-    if (pod.spec.hostNetwork) return out;
-    for (const auto* list : {&pod.spec.containers, &pod.spec.initContainers}) {
-        for (const auto& container : *list) {
-            for (const auto& port : container.ports) {
-                if (port.hostPort == 0) continue;
-                auto protocol = cri::Protocol::Tcp;
-                if (port.protocol == "UDP") protocol = cri::Protocol::Udp;
-                if (port.protocol == "SCTP") protocol = cri::Protocol::Sctp;
-                out.push_back({protocol, port.containerPort, port.hostPort, port.hostIP.str()});
-            }
-        }
-    }
-    return out;
-}
-
 std::vector<cri::Mount> mounts_of(const ContainerFacts& facts) {
     std::vector<cri::Mount> out;
     bool own_hosts = false;
@@ -87,7 +70,6 @@ cri::PodSandboxConfig sandbox_config(const Pod& pod, unsigned attempt, const Nod
         .hostname = pod_hostname(pod, node.dns.cluster_domain),
         .log_directory = pod_log_folder(node.log_root, metadata.namespace_, metadata.name, metadata.uid),
         .dns_config = pod_dns(pod, node.dns),
-        .port_mappings = port_mappings(pod),
         .labels = pod_labels(pod, node),
     };
     for (const auto& [key, value] : metadata.labels) out.labels.emplace(key.str(), value.str());

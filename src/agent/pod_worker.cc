@@ -56,6 +56,9 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
             }
         }
         want_configs();
+        run_beside([self = shared_from_this(), pod = pod_, addresses = addresses()] {
+            static_cast<void>(self->parts().host_ports.set(self->uid_, host_ports_of(*pod, addresses)));
+        });
         step();
         schedule_relist();
     }
@@ -307,6 +310,7 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
     void stop_sandbox(const std::string& id) {
         if (!busy_.insert("").second) return;
         run_beside([self = shared_from_this(), id] {
+            static_cast<void>(self->parts().host_ports.set(self->uid_, {}));
             auto done = self->parts().cri.stop_pod_sandbox(id);
             self->post([id, done = std::move(done)](Core& core) {
                 core.busy_.erase("");

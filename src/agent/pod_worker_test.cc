@@ -83,7 +83,7 @@ struct PodWorkerTest : testing::Test {
     void make_pods() {
         pods = std::make_unique<Pods>(
             PodParts{containerd->executor(), containerd->cri(), *images, configs, api, events, *hooks, cgroups,
-                     node, containerd->folder() + "/root"},
+                     host_ports, node, containerd->folder() + "/root"},
             *checks, [](const std::string&) {});
     }
     void TearDown() override {
@@ -128,6 +128,7 @@ struct PodWorkerTest : testing::Test {
     FakeConfigs configs;
     FakeEvents events;
     Cgroups cgroups;
+    HostPorts host_ports{"test"};
     std::unique_ptr<ContainerdFixture> containerd;
     std::unique_ptr<Images> images;
     std::unique_ptr<Checks> checks;

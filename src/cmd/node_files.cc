@@ -52,7 +52,8 @@ Result<> write_node_files(const Cluster& cluster) {
         TRY_OK(write_file_atomic(concat(paths.cni_config, "/", agent::cni_conflist_name(network)), agent::cni_conflist(paths, network)));
     }
     TRY_OK(set_switch(cluster, agent::ip_forward_path, "1"));
-    return load_rules(agent::masquerade_rules(network));
+    TRY_OK(load_rules(agent::masquerade_rules(network)));
+    return set_switch(cluster, agent::route_localnet_path, "1");
 }
 
 }   // namespace skiff::cmd
