@@ -261,6 +261,7 @@ StartResult start_container(const PodParts& parts, const StartOrder& order) {
     if (!order.may_create()) return {.forgotten = true};
     const auto id = parts.cri.create_container(order.sandbox.id, *config, order.sandbox_config);
     if (!id) return failed("CreateContainerError", id.error().message);
+    if (order.created) order.created(*id);
     tell(parts, pod, container.name, false, "Created", concat("Created container: ", container.name));
     const auto started = parts.cri.start_container(*id);
     StartResult result;
@@ -277,7 +278,11 @@ StartResult start_container(const PodParts& parts, const StartOrder& order) {
     link_log(parts, pod, *record);
     result.record = *std::move(record);
     if (started) {
-        if (auto failure = run_post_start(parts, order, container, *id)) result.failure = std::move(failure);
+        if (auto failure = run_post_start(parts, order, container, *id)) {
+            result.failure = std::move(failure);
+            auto ended = read_ended_container(parts, pod, *id, order.sandbox.id);
+            if (ended) result.record = *std::move(ended);
+        }
     }
     return result;
 }

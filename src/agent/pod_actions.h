@@ -59,6 +59,7 @@ struct StartOrder {
     std::map<std::string, std::string> volume_paths;
     std::string target_container_id;        // of an ephemeral container
     std::function<bool()> may_create;       // asked once the image is there; false: forget it
+    std::function<void(const std::string&)> created;   // told the id, before any event of it
 };
 struct StartResult {
     std::optional<ContainerRecord> record;  // when it was created

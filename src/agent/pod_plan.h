@@ -94,5 +94,7 @@ bool pod_has_ended(const PodFacts& facts);
 std::string container_hash(const Container& container);
 
 inline constexpr const char* deadline_reason = "DeadlineExceeded";
+inline constexpr const char* deadline_message =
+    "Pod was active on the node longer than the specified deadline";
 
 }   // namespace skiff::agent

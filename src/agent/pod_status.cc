@@ -389,7 +389,7 @@ std::string make_status_patch(const StatusFacts& facts, StatusMemory& memory) {
     if (!memory.start_time) memory.start_time = facts.pod.now;
     if (facts.plan.ending == Ending::Deadline) {
         memory.reason = deadline_reason;
-        memory.message = "Pod was active on the node longer than the specified deadline";
+        memory.message = deadline_message;
     }
     for (const auto* list : {&all.init, &all.main}) {
         for (const auto& view : *list) memory.restart_counts[std::string{view.name}] = view.restart_count;

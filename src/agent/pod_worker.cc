@@ -92,6 +92,8 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
             }
             return;
         }
+        // It ended before its start was told to us.
+        if (chain_ && event.kind == ContainerEvent::Kind::Exited) ended_early_.insert(event.id);
         if (const auto* sandbox = record_.sandbox_by_id(event.id)) {
             if (sandbox->ready && !sandbox->stopped && event.kind != ContainerEvent::Kind::Started) {
                 refresh_sandbox(event.id, true);
@@ -142,6 +144,9 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         plan_ = plan_pod(facts());
         if (plan_.ending != Ending::No && abandon_chain()) plan_ = plan_pod(facts());
         tell_waiting();
+        if (plan_.ending == Ending::Deadline && memory_.reason != deadline_reason) {
+            tell(parts(), *pod_, "", false, deadline_reason, deadline_message);
+        }
         for (const auto& id : plan_.stop_sandboxes) stop_sandbox(id);
         if (plan_.create_sandbox) create_sandbox();
         if (plan_.ending == Ending::No && volumes_ == Volumes::None && !pod_->spec.volumes.empty() &&
@@ -383,9 +388,9 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
                     int expected = Chain::Open;
                     return chain->gate.compare_exchange_strong(expected, Chain::Creating);
                 };
+                order.created = [&self](const std::string& id) { self->parts_.owns(id, self->uid_); };
                 auto result = start_container(self->parts(), order);
                 if (result.forgotten) return;
-                if (result.record) self->parts_.owns(result.record->id, self->uid_);
                 self->post([chain, name = order.what.name, result = std::move(result)](Core& core) mutable {
                     core.started(*chain, name, std::move(result));
                 });
@@ -393,6 +398,7 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
             }
             self->post([chain](Core& core) {
                 if (core.chain_ == chain) core.chain_.reset();
+                core.ended_early_.clear();
                 core.step();
             });
         });
@@ -420,8 +426,10 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         if (result.record) {
             const bool ended = result.record->ended();
             const std::string id = result.record->id;
+            const std::string sandbox_id = result.record->sandbox_id;
             record_.put(*std::move(result.record));
             if (ended) parts_.ended(id);
+            else if (ended_early_.contains(id)) refresh_container(id, sandbox_id, true);
         }
         if (result.failure) {
             auto& failure = *result.failure;
@@ -643,6 +651,7 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
     std::map<std::string, std::string> waiting_told_;
     std::map<std::string, std::unique_ptr<ContainerProbes>> probes_;   // by container id
     std::shared_ptr<Chain> chain_;
+    std::set<std::string> ended_early_;   // containers of the chain, by id
     cri::PodSandboxConfig sandbox_config_;
 
     Volumes volumes_ = Volumes::None;
