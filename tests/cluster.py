@@ -17,8 +17,11 @@ def kubectls():
     """Every kubectl of this machine: name to path; Debian's 1.20 first."""
     found = {}
     candidates = [str(PROJECT / "build/kubectl-1.20/usr/bin/kubectl")]
-    candidates += sorted(glob.glob("/usr/lib/google-cloud-sdk/bin/kubectl.1.*"))
-    candidates += [path for path in [shutil.which("kubectl")] if path and not found]
+    # Where several versions are installed they lie beside the one in the path (Google Cloud SDK).
+    installed = shutil.which("kubectl")
+    if installed:
+        candidates += sorted(glob.glob(os.path.dirname(os.path.realpath(installed)) + "/kubectl.1.*"))
+        candidates.append(installed)
     for path in candidates:
         if not os.access(path, os.X_OK):
             continue
