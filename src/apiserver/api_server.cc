@@ -42,14 +42,38 @@ std::unique_ptr<client::Transport> ApiServer::transport_as(User user) {
     return make_local_transport(*this, std::move(user));
 }
 
+namespace {
+
+// Each part of who is acted as is asked about by itself; the texts live in `other` and `request`.
+std::vector<Question> impersonation_questions(const User& other) {
+    const auto parts = split(other.name, ':');
+    const bool account = parts.size() == 4 && parts[0] == "system" && parts[1] == "serviceaccount";
+    std::vector<Question> questions;
+    if (account) questions.push_back({.verb = "impersonate", .resource = "serviceaccounts", .name_space = parts[2], .name = parts[3]});
+    else questions.push_back({.verb = "impersonate", .resource = "users", .name = other.name});
+    constexpr std::string_view group = "authentication.k8s.io";
+    if (!other.uid.empty()) questions.push_back({.verb = "impersonate", .group = group, .resource = "uids", .name = other.uid});
+    for (const auto& [key, values] : other.extra)
+        for (const auto& value : values)
+            questions.push_back({.verb = "impersonate", .group = group, .resource = "userextras", .subresource = key, .name = value});
+    for (const auto& name : other.groups) {
+        const bool own = account && (name == "system:serviceaccounts" || name == concat("system:serviceaccounts:", parts[2]));
+        if (own || name == "system:authenticated") continue;   // come with the name
+        questions.push_back({.verb = "impersonate", .resource = "groups", .name = name});
+    }
+    return questions;
+}
+
+}   // namespace
+
 // What is asked, by whom, may they, and is it served.
 void ApiServer::serve(const CallPtr& call) {
     guard(call, [&]() -> Result<> {
         TRY(call->user, authenticator_.identify(call->request));
         TRY(const auto other, impersonated(call->request));
         if (other) {
-            const Question question{.verb = "impersonate", .resource = "users", .name = other->name};
-            if (!authorizer_.allows(call->user, question)) return std::unexpected{forbidden(call->user, question)};
+            for (const auto& question : impersonation_questions(*other))
+                if (!authorizer_.allows(call->user, question)) return std::unexpected{forbidden(call->user, question)};
             call->user = *other;
         }
         serve_authenticated(call);

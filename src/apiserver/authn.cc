@@ -27,29 +27,55 @@ void add_authenticated_group(User& user) {
         user.groups.emplace_back("system:authenticated");
 }
 
+namespace {
+
+constexpr std::string_view node_prefix = "system:node:";
+
+Error unauthorized(std::string why) { return {.reason = Reason::Unauthorized, .message = std::move(why)}; }
+
+Result<User> user_of(const net::Peer::Certificate& certificate) {
+    User user{.name = certificate.common_name, .uid = {}, .groups = certificate.organizations, .extra = {}};
+    if (user.in_group("system:nodes") && !names_node(user))
+        return std::unexpected{unauthorized(concat("client certificate: one of system:nodes must be named system:node:NAME, not \"", user.name, "\""))};
+    add_authenticated_group(user);
+    return user;
+}
+
+}   // namespace
+
+bool names_node(const User& user) { return user.name.starts_with(node_prefix) && user.name.size() > node_prefix.size(); }
+
+// A good certificate first, then the token (upstream's order); what was wrong with a certificate
+// counts when no token says who it is.
 Result<User> Authenticator::identify(const net::Request& request) const {
+    if (request.peer && request.peer->certificate) return user_of(*request.peer->certificate);
     if (const auto header = request.headers.find("authorization")) {
         const auto [scheme, token] = cut(*header, ' ');
-        if (iequals(scheme, "bearer") && token) {
-            for (const auto& authenticator : tokens_) {
-                auto user = authenticator(trim(*token));
-                if (!user) continue;
-                if (!*user) return std::unexpected{unauthorized()};
-                add_authenticated_group(**user);
-                return std::move(**user);
-            }
-            return std::unexpected{unauthorized()};
+        if (!iequals(scheme, "bearer") || !token) return std::unexpected{unauthorized()};
+        for (const auto& authenticator : tokens_) {
+            auto user = authenticator(trim(*token));
+            if (!user) continue;
+            if (!*user) return std::unexpected{unauthorized()};
+            add_authenticated_group(**user);
+            return std::move(**user);
         }
-        if (!request.peer || !request.peer->certificate) return std::unexpected{unauthorized()};
+        return std::unexpected{unauthorized()};
     }
-    if (request.peer && request.peer->certificate) {
-        const auto& certificate = *request.peer->certificate;
-        User user{.name = certificate.common_name, .uid = {}, .groups = certificate.organizations, .extra = {}};
-        add_authenticated_group(user);
-        return user;
-    }
+    if (request.peer && !request.peer->certificate_problem.empty())
+        return std::unexpected{unauthorized(concat("client certificate: ", request.peer->certificate_problem))};
     return anonymous_user();
 }
+
+namespace {
+
+// A service account without groups has those that every token of it names.
+void add_account_groups(User& user) {
+    const auto parts = split(user.name, ':');
+    const bool account = parts.size() == 4 && parts[0] == "system" && parts[1] == "serviceaccount";
+    if (account && user.groups.empty()) user.groups = {"system:serviceaccounts", concat("system:serviceaccounts:", parts[2])};
+}
+
+}   // namespace
 
 Result<std::optional<User>> impersonated(const net::Request& request) {
     User user;
@@ -67,6 +93,7 @@ Result<std::optional<User>> impersonated(const net::Request& request) {
     if (user.name == "system:anonymous") {
         if (user.groups.empty()) user.groups.emplace_back("system:unauthenticated");
     } else {
+        add_account_groups(user);
         add_authenticated_group(user);
     }
     return user;

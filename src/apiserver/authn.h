@@ -29,6 +29,7 @@ class Authenticator {
 
 User anonymous_user();
 void add_authenticated_group(User& user);
+bool names_node(const User& user);   // "system:node:NAME"
 
 // The user that Impersonate-* headers ask for; absent without such headers. BadRequest when
 // groups or extras are named without a user.

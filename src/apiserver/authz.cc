@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "apiserver/authn.h"
 #include "base/text.h"
 
 namespace skiff::apiserver {
@@ -91,6 +92,7 @@ bool path_listed(std::string_view list, std::string_view path) {
 }
 
 bool is_subject(const Rule& rule, const User& user) {
+    if (rule.subject == "group:system:nodes") return user.in_group("system:nodes") && names_node(user);   // NodeIdentifier
     if (rule.subject.starts_with("group:")) return user.in_group(rule.subject.substr(6));
     return rule.subject.substr(5) == user.name;
 }

@@ -1,5 +1,6 @@
 #include "apiserver/request_info.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
@@ -14,6 +15,7 @@ std::string verb_of(const net::Request& request, bool named, bool watch) {
     if (method == "PUT") return "update";
     if (method == "PATCH") return "patch";
     if (method == "DELETE") return named ? "delete" : "deletecollection";
+    if (method != "GET" && method != "HEAD") return lower(method);   // nothing is served by these
     if (watch) return "watch";
     return named ? "get" : "list";
 }
@@ -34,7 +36,8 @@ Result<std::vector<std::string>> segments_of(std::string_view path) {
     return segments;
 }
 
-bool flag(std::string_view value) { return value == "true" || value == "1" || value == "True"; }
+// apimachinery's conversion: only "false" and "0" are false; "?watch" is true.
+bool flag(std::string_view value) { return value != "0" && !iequals(value, "false"); }
 
 }   // namespace
 
@@ -52,8 +55,9 @@ Result<RequestInfo> parse_request_info(const net::Request& request) {
     info.group = core ? "" : segments[1];
     info.version = segments[at++];
     bool watch = false;
-    for (const auto& [key, value] : net::parse_query(request.query))
-        if (key == "watch") watch = flag(value) || value.empty();
+    const auto query = net::parse_query(request.query);
+    const auto asked = std::ranges::find(query, "watch", &net::Query::value_type::first);   // the first counts
+    if (asked != query.end()) watch = flag(asked->second);
     if (segments[at] == "watch" && segments.size() > at + 1) {   // the old /watch/ prefix
         watch = true;
         ++at;
@@ -109,7 +113,7 @@ Result<> read_option(std::string_view key, const std::string& value, RequestOpti
     else if (key == "resourceVersion") options.resource_version = value;
     else if (key == "resourceVersionMatch") options.resource_version_match = value;
     else if (key == "continue") options.continue_token = value;
-    else if (key == "watch") options.watch = flag(value) || value.empty();
+    else if (key == "watch") options.watch = flag(value);
     else if (key == "allowWatchBookmarks") options.allow_watch_bookmarks = flag(value);
     else if (key == "sendInitialEvents") options.send_initial_events = flag(value);
     else if (key == "fieldManager") options.field_manager = value;
