@@ -17,8 +17,12 @@ def tables():
     return set(subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout.splitlines())
 
 
-def interfaces():
-    return set(os.listdir("/sys/class/net"))
+def interfaces_of(facts):
+    """Named after the cluster, or leading to its pods: what a pod's own is called says nothing."""
+    network = ".".join(facts["podCidr"].split(".")[:2]) + "."
+    routes = json.loads(subprocess.run(["ip", "-j", "route"], capture_output=True, text=True).stdout or "[]")
+    return {name for name in os.listdir("/sys/class/net") if facts["id"] in name} | {
+        route["dev"] for route in routes if route["dst"].startswith(network)}
 
 
 def cgroups():
@@ -60,7 +64,7 @@ def other_clusters():
 
 
 def snapshot():
-    return {"mounts": mounts(), "tables": tables(), "interfaces": interfaces(), "cgroups": cgroups(), "processes": processes(),
+    return {"mounts": mounts(), "tables": tables(), "cgroups": cgroups(), "processes": processes(),
             "logs": logs(), "switches": switches(), "netns": set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set(),
             "run": set(os.listdir("/run"))}
 
@@ -75,6 +79,8 @@ def test_reset_leaves_nothing_behind():
         cluster.apply(pod("left", "sleep 1000")).ok()
         cluster.wait_ready("left")
         assert snapshot() != before
+        facts = json.loads(pathlib.Path(cluster.root, "cluster.json").read_text())
+        assert interfaces_of(facts)
     finally:
         home_had_config = config.exists()
         outcome = cluster.skiff("reset", timeout=180)
@@ -82,6 +88,7 @@ def test_reset_leaves_nothing_behind():
         shutil.rmtree(cluster.home, ignore_errors=True)
     outcome.ok()
     after = snapshot()
+    assert not interfaces_of(facts)
     assert after["switches"] == before["switches"] or other_clusters()
     for what in before:
         if what == "switches":
