@@ -79,6 +79,8 @@ class LocalStream final : public client::Transport::Stream {
     ~LocalStream() override {
         state_->stopped = true;
         const std::lock_guard lock{state_->delivering};
+        // Here: a notification under way may hold the state last, and must not destroy its own watch.
+        state_->feed.reset();
     }
 
   private:
@@ -107,8 +109,10 @@ class LocalTransport final : public client::Transport {
         auto opened = server_.open_watch(call, [weak = std::weak_ptr{state}] {
             if (const auto held = weak.lock()) held->ring();
         });
-        if (opened) state->feed = std::move(*opened);
-        else state->strand.post([state, error = std::move(opened).error()]() mutable {
+        if (opened) {
+            const std::lock_guard lock{state->delivering};   // it may have been rung already
+            state->feed = std::move(*opened);
+        } else state->strand.post([state, error = std::move(opened).error()]() mutable {
             if (!state->stopped) state->sink->ended(std::unexpected{std::move(error)});
         });
         state->ring();
