@@ -1,0 +1,106 @@
+#include "sim/users.h"
+
+#include "base/text.h"
+
+namespace skiff::sim {
+namespace {
+
+constexpr client::ResourceName pods{"", "v1", "pods"};
+constexpr client::ResourceName namespaces{"", "v1", "namespaces"};
+constexpr client::ResourceName configmaps{"", "v1", "configmaps"};
+constexpr client::ResourceName node_resource{"", "v1", "nodes"};
+
+}   // namespace
+
+Users::Users(Cluster& cluster, int nodes)
+    : cluster_{cluster}, world_{cluster.world()}, nodes_{nodes}, process_{world_},
+      transport_{cluster, process_, {.name = "jane", .uid = {}, .groups = {"system:masters"}, .extra = {}}}, client_{process_, transport_, "kubectl"} {}
+
+Users::~Users() { process_.settle(); }
+
+void Users::begin(int deeds, Duration longest_pause) {
+    left_ = deeds;
+    longest_pause_ = longest_pause;
+    process_.after(world_.between(0ms, longest_pause_), [this] { act(); });
+}
+
+void Users::act() {
+    deed();
+    if (--left_ > 0) process_.after(world_.between(0ms, longest_pause_), [this] { act(); });
+}
+
+void Users::deed() {
+    const auto dice = world_.below(100);
+    if (dice < 45) return make_pod(some_namespace());
+    if (dice < 60) return remove("pods", "/registry/pods/", false);
+    if (dice < 70) return make_namespace();
+    if (dice < 77) return remove("namespaces", "/registry/namespaces/ns-", true);
+    if (dice < 88) return change_config(some_namespace());
+    if (dice < 93) return remove("configmaps", "/registry/configmaps/", false);
+    resize();
+}
+
+std::string Users::some_namespace() {
+    std::vector<std::string> names{"default"};
+    const std::string prefix = "/registry/namespaces/";
+    for (const auto& [key, stored] : cluster_.record().state())
+        if (key.starts_with(concat(prefix, "ns-")) && !stored.text.empty()) names.push_back(key.substr(prefix.size()));
+    return names[world_.below(names.size())];
+}
+
+void Users::make_pod(const std::string& name_space) {
+    static constexpr std::string_view kinds[] = {"runs-", "runs-", "runs-", "ends-", "fails-", "big-"};
+    const auto kind = kinds[world_.below(std::size(kinds))];
+    const auto cpu = kind == "big-" ? 1500 + world_.below(6000) : 50 + world_.below(800);
+    const auto body = concat(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")", kind, world_.below(12), R"("},"spec":{"terminationGracePeriodSeconds":)",
+                             world_.below(20), R"(,"containers":[{"name":"c","image":"busybox","resources":{"requests":{"cpu":")", cpu, R"(m"}}}]}})");
+    static_cast<void>(client_.create_text(pods, name_space, body));
+}
+
+void Users::make_namespace() {
+    const auto name = concat("ns-", world_.below(6));
+    const auto done = client_.create_text(namespaces, "", concat(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":")", name, R"("}})"));
+    if (done && world_.chance(0.7)) make_pod(name);
+}
+
+void Users::change_config(const std::string& name_space) {
+    const auto name = world_.chance(0.2) ? std::string{"kube-root-ca.crt"} : concat("config-", world_.below(4));
+    const auto data = concat(R"("data":{"count":")", ++made_, R"("})");
+    const auto done = client_.patch_text(configmaps, {name_space, name}, client::PatchType::Merge, concat("{", data, "}"));
+    if (done || done.error().reason != Reason::NotFound) return;
+    static_cast<void>(client_.create_text(configmaps, name_space, concat(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")", name, R"("},)", data, "}")));
+}
+
+void Users::resize() {
+    const auto name = node(static_cast<int>(world_.below(static_cast<uint64_t>(nodes_))));
+    static_cast<void>(client_.patch_text(node_resource, {"", name}, client::PatchType::StrategicMerge,
+                                         concat(R"({"status":{"allocatable":{"cpu":")", 500 + world_.below(4000), R"(m","pods":")", 1 + world_.below(10), R"("}}})"),
+                                         "status"));
+}
+
+void Users::remove(std::string_view plural, const std::string& prefix, bool of_namespaces) {
+    std::vector<std::string> keys;
+    for (const auto& [key, stored] : cluster_.record().state())
+        if (key.starts_with(prefix) && !stored.text.empty()) keys.push_back(key);
+    if (keys.empty()) return;
+    const auto& key = keys[world_.below(keys.size())];
+    const auto rest = key.substr(key.find('/', 10) + 1);
+    const auto [first, second] = cut(rest, '/');
+    const client::ObjectKey object = of_namespaces ? client::ObjectKey{"", rest} : client::ObjectKey{std::string{first}, std::string{second.value_or("")}};
+    client::DeletePreconditions how;
+    if (world_.chance(0.2)) how.grace_period_seconds = 0;
+    const auto before = cluster_.record().find(key);
+    const std::string text = before ? before->text : "";
+    const auto done = client_.remove_text({"", "v1", plural}, object, how);
+    if (!done || text.empty()) return;
+    // It was told to go: it is gone, another, or marked.
+    const auto* now = cluster_.record().find(key);
+    const auto was = codec::parse_json(text);
+    const auto is = now ? codec::parse_json(now->text) : Result<codec::Document>{codec::Document{}};
+    if (!now || !was || !is) return;
+    const auto uid = [](const auto& document) { return document->root.text_at({"metadata", "uid"}); };
+    if (uid(was) == uid(is) && is->root.text_at({"metadata", "deletionTimestamp"}).empty())
+        cluster_.record().broken(concat("the deletion of ", key, " was answered, but it is there"));
+}
+
+}   // namespace skiff::sim

@@ -1,0 +1,42 @@
+// What people do with the cluster while it is tried: pods, namespaces with pods in them, config
+// maps, nodes that become larger and smaller.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "client/client.h"
+#include "sim/cluster.h"
+
+namespace skiff::sim {
+
+class Users {
+  public:
+    Users(Cluster& cluster, int nodes);
+    ~Users();
+    void begin(int deeds, Duration longest_pause);
+    bool done() const { return left_ == 0; }
+    std::string node(int index) const { return "node-" + std::to_string(index); }
+
+  private:
+    void act();
+    void deed();
+    void make_pod(const std::string& name_space);
+    void make_namespace();
+    void change_config(const std::string& name_space);
+    void resize();
+    void remove(std::string_view plural, const std::string& prefix, bool of_namespaces);
+    std::string some_namespace();
+
+    Cluster& cluster_;
+    World& world_;
+    const int nodes_;
+    Process process_;
+    FaultTransport transport_;
+    client::Client client_;
+    int left_ = 0;
+    Duration longest_pause_{};
+    int made_ = 0;
+};
+
+}   // namespace skiff::sim
