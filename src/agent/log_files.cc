@@ -31,6 +31,17 @@ std::string pod_log_folder(const std::string& log_root, std::string_view name_sp
     return concat(log_root, "/pods/", name_space, "_", name, "_", uid);
 }
 
+std::vector<std::string> pod_log_folders(const std::string& log_root, std::string_view uid) {
+    const std::string suffix = concat("_", uid);
+    std::vector<std::string> found;
+    std::error_code problem;
+    for (std::filesystem::directory_iterator it{log_root + "/pods", problem}, end; !problem && it != end;
+         it.increment(problem)) {
+        if (it->path().filename().string().ends_with(suffix)) found.push_back(it->path().string());
+    }
+    return found;
+}
+
 std::string container_log_path(std::string_view container, unsigned restart_count) {
     return concat(container, "/", restart_count, ".log");
 }

@@ -23,6 +23,8 @@ bool parse_log_line(std::string_view line, LogLine& out);
 // /var/log/pods/NS_NAME_UID
 std::string pod_log_folder(const std::string& log_root, std::string_view name_space,
                            std::string_view name, std::string_view uid);
+// Those of a uid, when the names are not known any more.
+std::vector<std::string> pod_log_folders(const std::string& log_root, std::string_view uid);
 // CONTAINER/3.log: the CRI's log_path, relative to the folder above.
 std::string container_log_path(std::string_view container, unsigned restart_count);
 // /var/log/containers/POD_NS_CONTAINER-ID.log, what log collectors look for.

@@ -1,5 +1,7 @@
 #include "agent/node_reporter.h"
 
+#include <utility>
+
 #include "agent/lease.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -56,6 +58,12 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
         if (due || health.runtime_ready != health_.runtime_ready || health.problem != health_.problem || !clean_) {
             report();
         }
+        // A runtime that is starting is seen soon.
+        if (!health_.runtime_ready && !std::exchange(looking_, true)) after(1s, &Core::look_soon);
+    }
+    void look_soon() {
+        looking_ = false;
+        look();
     }
 
   private:
@@ -103,12 +111,11 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
         if (done) {
             if (reported_ == WallTime{}) parts_.reported();
             reported_ = now();
-            if (!health_.runtime_ready) after(1s, &Core::look);   // a runtime that starts is seen soon
             return;
         }
         log_warn("node status not written", {{"error", done.error().message}});
         if (done.error().reason == Reason::NotFound) make_node();   // somebody deleted it
-        after(1s, &Core::look);
+        if (!std::exchange(looking_, true)) after(1s, &Core::look_soon);
     }
 
     void renew() {
@@ -127,6 +134,7 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
     NodeMemory memory_;
     WallTime reported_{};
     bool clean_ = false;
+    bool looking_ = false;
     Duration retry_ = retry_first;
     Strand strand_;
 };

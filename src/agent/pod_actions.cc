@@ -153,6 +153,38 @@ std::optional<StartFailure> run_post_start(const PodParts& parts, const StartOrd
     return failure_of("PostStartHookError", done.error().message);
 }
 
+// An agent that was killed, or a runtime that was, may have left a call behind that went through
+// without its answer. The runtime then refuses the same name again: what has it is ours.
+Result<std::string> sandbox_of_a_lost_call(const PodParts& parts, const Pod& pod, unsigned attempt, Error error) {
+    const auto known = parts.cri.list_pod_sandboxes({.label_selector = {{label_pod_uid, pod.metadata.uid}}});
+    if (!known) return std::unexpected{std::move(error)};
+    for (const auto& sandbox : *known) {
+        if (sandbox.metadata.attempt != attempt) continue;
+        if (sandbox.state == cri::PodSandboxState::Ready) return sandbox.id;
+        TRY_OK(parts.cri.stop_pod_sandbox(sandbox.id));   // the next try finds the name free
+        TRY_OK(parts.cri.remove_pod_sandbox(sandbox.id));
+    }
+    return std::unexpected{std::move(error)};
+}
+
+// The same for a container: one that ran is taken as it is, one that never did makes room.
+std::optional<ContainerRecord> container_of_a_lost_call(const PodParts& parts, const StartOrder& order,
+                                                        const std::string& name) {
+    const auto known = parts.cri.list_containers({.label_selector = {
+        {label_pod_uid, order.pod->metadata.uid}, {label_container_name, name}}});
+    if (!known) return std::nullopt;
+    for (const auto& container : *known) {
+        if (container.metadata.attempt != order.what.restart_count) continue;
+        if (container.state != ContainerState::Created) {
+            auto record = read_container(parts, *order.pod, container.id, container.pod_sandbox_id);
+            if (record) return *std::move(record);
+        }
+        const auto removed = parts.cri.remove_container(container.id);
+        if (!removed) log_warn("container not removed", {{"id", container.id}, {"error", removed.error().message}});
+    }
+    return std::nullopt;
+}
+
 ImageWanted image_wanted(const PodParts& parts, const StartOrder& order, const Container& container) {
     ImageWanted wanted{.image = container.image, .policy = container.imagePullPolicy.str(),
                        .sandbox = &order.sandbox_config};
@@ -173,6 +205,14 @@ ImageWanted image_wanted(const PodParts& parts, const StartOrder& order, const C
 
 }   // namespace
 
+bool runtime_was_away(const Error& error) {
+    // containerd's CRI while it starts, and while it still undoes a call whose caller died.
+    constexpr std::string_view signs[] = {"server is not initialized yet", "is reserved for"};
+    return error.reason == Reason::ServiceUnavailable || std::ranges::any_of(signs, [&](std::string_view sign) {
+        return error.message.find(sign) != std::string::npos;
+    });
+}
+
 void tell(const PodParts& parts, const Pod& pod, const std::string& container, bool warning,
           std::string reason, std::string message) {
     auto about = client::reference_to(pod);
@@ -191,10 +231,14 @@ void tell(const PodParts& parts, const Pod& pod, const std::string& container, b
 
 Result<SandboxMade> make_sandbox(const PodParts& parts, const Pod& pod, unsigned attempt) {
     SandboxMade made{.config = sandbox_config(pod, attempt, parts.node)};
+    // First of all the folder by which a later agent knows that there is something to clean up.
+    TRY_OK(make_directories(PodFolder{parts.root, pod.metadata.uid}.path()));
     TRY_OK(parts.cgroups.make(made.config.linux.cgroup_parent, pod_resources(pod.spec)));
     TRY_OK(make_directories(made.config.log_directory));
-    TRY(const auto id, parts.cri.run_pod_sandbox(made.config));
-    TRY(const auto answer, parts.cri.pod_sandbox_status(id));
+    auto id = parts.cri.run_pod_sandbox(made.config);
+    if (!id) id = sandbox_of_a_lost_call(parts, pod, attempt, std::move(id).error());
+    if (!id) return std::unexpected{std::move(id).error()};
+    TRY(const auto answer, parts.cri.pod_sandbox_status(*id));
     made.record = record_of(answer.status);
     if (auto done = parts.host_ports.set(pod.metadata.uid, host_ports_of(pod, made.record.addresses)); !done) {
         tell(parts, pod, "", true, "FailedHostPort", done.error().message);
@@ -239,13 +283,15 @@ Result<VolumesMade> make_volumes(const PodParts& parts, const Pod& pod,
 StartResult start_container(const PodParts& parts, const StartOrder& order) {
     const Pod& pod = *order.pod;
     const Container container = container_of(order);
-    const auto failed = [&](std::string reason, std::string message) {
-        tell(parts, pod, container.name, true, "Failed", concat("Error: ", message));
-        return StartResult{.failure = failure_of(std::move(reason), std::move(message))};
+    const auto failed = [&](std::string reason, const Error& error) {
+        auto failure = failure_of(std::move(reason), error.message);
+        failure.transient = runtime_was_away(error);
+        if (!failure.transient) tell(parts, pod, container.name, true, "Failed", concat("Error: ", error.message));
+        return StartResult{.failure = std::move(failure)};
     };
     if (!order.what.replaces.empty()) {
         const auto removed = parts.cri.remove_container(order.what.replaces);
-        if (!removed) return failed("CreateContainerError", removed.error().message);
+        if (!removed) return failed("CreateContainerError", removed.error());
     }
     auto image = parts.images.ensure(image_wanted(parts, order, container), [&](ImageEvent event) {
         tell(parts, pod, container.name, event.warning, std::move(event.reason), std::move(event.message));
@@ -257,24 +303,24 @@ StartResult start_container(const PodParts& parts, const StartOrder& order) {
         return {.failure = std::move(failure)};
     }
     auto config = build_config(parts, order, container, *std::move(image));
-    if (!config) return failed("CreateContainerConfigError", config.error().message);
+    if (!config) return failed("CreateContainerConfigError", config.error());
     if (!order.may_create()) return {.forgotten = true};
     const auto id = parts.cri.create_container(order.sandbox.id, *config, order.sandbox_config);
-    if (!id) return failed("CreateContainerError", id.error().message);
-    if (order.created) order.created(*id);
+    if (!id) {
+        if (auto lost = container_of_a_lost_call(parts, order, container.name)) return {.record = std::move(lost)};
+        return failed("CreateContainerError", id.error());
+    }
+    order.created(*id);
     tell(parts, pod, container.name, false, "Created", concat("Created container: ", container.name));
     const auto started = parts.cri.start_container(*id);
     StartResult result;
     if (started) {
         tell(parts, pod, container.name, false, "Started", concat("Started container ", container.name));
     } else {
-        result = failed("RunContainerError", started.error().message);
+        result = failed("RunContainerError", started.error());
     }
     auto record = read_container(parts, pod, *id, order.sandbox.id);
-    if (!record) {
-        result.failure = failure_of("RunContainerError", record.error().message);
-        return result;
-    }
+    if (!record) return failed("RunContainerError", record.error());
     link_log(parts, pod, *record);
     result.record = *std::move(record);
     if (started) {
@@ -350,12 +396,11 @@ Result<> remove_pod(const PodParts& parts, const Pod& pod, const PodRecord& reco
         TRY_OK(parts.cri.stop_pod_sandbox(sandbox.id));
         TRY_OK(parts.cri.remove_pod_sandbox(sandbox.id));
     }
-    TRY_OK(remove_pod_folder(PodFolder{parts.root, pod.metadata.uid}));
     for (const char* qos : {"Guaranteed", "Burstable", "BestEffort"}) {
         parts.cgroups.remove(concat(qos_cgroup(parts.node.cluster_id, qos), "/pod", pod.metadata.uid));
     }
-    return remove_tree(pod_log_folder(parts.node.log_root, pod.metadata.namespace_, pod.metadata.name,
-                                      pod.metadata.uid));
+    for (const auto& folder : pod_log_folders(parts.node.log_root, pod.metadata.uid)) TRY_OK(remove_tree(folder));
+    return remove_pod_folder(PodFolder{parts.root, pod.metadata.uid});   // last: until then it is known
 }
 
 }   // namespace skiff::agent

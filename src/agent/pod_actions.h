@@ -34,6 +34,9 @@ struct PodParts {
     std::string root;
 };
 
+// The runtime was away or is still starting: nobody's fault, worth another try soon.
+bool runtime_was_away(const Error& error);
+
 struct SandboxMade {
     SandboxRecord record;
     cri::PodSandboxConfig config;

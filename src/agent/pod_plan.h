@@ -29,6 +29,7 @@ struct StartFailure {
     WallTime at{};
     WallTime retry_at{};
     bool image = false;       // of the image: shown as ImagePullBackOff while it waits
+    bool transient = false;   // the runtime was away: nobody's fault, tried again soon
 };
 
 struct PodFacts {

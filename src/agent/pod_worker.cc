@@ -18,6 +18,7 @@ constexpr Duration relist_period = 60s;   // a safety net: events are what drive
 constexpr Duration cleanup_retry = 2s;
 
 Backoff backoff_of(const StartFailure& failure) {
+    if (failure.transient) return {.first = 200ms, .most = 2s};
     if (failure.image) return {.first = 10s, .most = 5min};
     if (failure.reason == "RunContainerError" || failure.reason == "PostStartHookError") {
         return {.first = 10s, .most = 5min};
@@ -98,10 +99,13 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
             if (sandbox->ready && !sandbox->stopped && event.kind != ContainerEvent::Kind::Started) {
                 refresh_sandbox(event.id, true);
             }
+            return;
         }
     }
 
     void resync() {
+        // The runtime may have been away: what failed for that is tried again now.
+        if (std::erase_if(failures_, [](const auto& entry) { return entry.second.transient; }) > 0) step();
         for (const auto& container : record_.containers) {
             if (container.running()) refresh_container(container.id, container.sandbox_id, false);
         }
@@ -297,11 +301,12 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
     void sandbox_made(Result<SandboxMade> made) {
         busy_.erase("");
         if (!made) {
+            const bool away = runtime_was_away(made.error());
             auto& backoff = start_backoffs_.try_emplace("", Backoff{.first = 1s, .most = 30s}).first->second;
             backoff.advance(now());
             failures_[""] = {.reason = "FailedCreatePodSandBox", .message = made.error().message, .at = now(),
-                             .retry_at = now() + backoff.delay};
-            tell(parts(), *pod_, "", true, "FailedCreatePodSandBox",
+                             .retry_at = now() + (away ? Duration{500ms} : backoff.delay), .transient = away};
+            if (!away) tell(parts(), *pod_, "", true, "FailedCreatePodSandBox",
                  concat("Failed to create pod sandbox: ", made.error().message));
             return step();
         }
@@ -378,7 +383,7 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
             }
             orders.push_back({.pod = pod_, .what = start, .sandbox = *sandbox,
                               .sandbox_config = sandbox_config_, .volume_paths = volume_paths_,
-                              .target_container_id = target_of(start), .may_create = {}});
+                              .target_container_id = target_of(start), .may_create = {}, .created = {}});
         }
         run_beside([self = shared_from_this(), chain = chain_, orders = std::move(orders)]() mutable {
             for (auto& order : orders) {
@@ -391,6 +396,7 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
                 order.created = [&self](const std::string& id) { self->parts_.owns(id, self->uid_); };
                 auto result = start_container(self->parts(), order);
                 if (result.forgotten) return;
+                if (result.record) self->parts_.owns(result.record->id, self->uid_);   // a found one, too
                 self->post([chain, name = order.what.name, result = std::move(result)](Core& core) mutable {
                     core.started(*chain, name, std::move(result));
                 });
@@ -434,6 +440,7 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         if (result.failure) {
             auto& failure = *result.failure;
             auto& backoff = start_backoffs_.try_emplace(name, backoff_of(failure)).first->second;
+            if (backoff.first != backoff_of(failure).first) backoff = backoff_of(failure);   // fails otherwise now
             backoff.advance(now());
             failure.at = now();
             failure.retry_at = failure.at + backoff.delay;
@@ -496,7 +503,15 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
             known->message = "The container could not be located when the pod was terminated";
             known->finished_at = now();
         } else {
-            return log_warn("container not read", {{"id", id}, {"error", fresh.error().message}});
+            log_warn("container not read", {{"id", id}, {"error", fresh.error().message}});
+            if (!runtime_was_away(fresh.error())) return;   // else there will be a resync
+            strand_.after(kill_retry, [self = weak_from_this(), id] {
+                const auto core = self.lock();
+                if (!core || core->finished_) return;
+                const auto* record = core->record_.by_id(id);
+                if (record && record->running()) core->refresh_container(id, record->sandbox_id, false);
+            });
+            return;
         }
         known = record_.by_id(id);
         if (was_running && !known->running()) {

@@ -223,9 +223,14 @@ TEST_F(PodWorkerTest, a_new_agent_adopts_what_runs) {
     EXPECT_TRUE(shows(R"("restartCount":0)"));
     EXPECT_EQ(containerd->cri().list_containers()->size(), 1u);
     make_pods();
+    const auto files_only = containerd->folder() + "/root/agent/pods/uid-long-gone";
+    ASSERT_TRUE(make_directories(files_only).has_value());
+    ASSERT_TRUE(make_directories(containerd->folder() + "/log/pods/n_p_uid-long-gone").has_value());
     ASSERT_TRUE(pods->adopt({}).has_value());   // deleted while the agent was away
     EXPECT_TRUE(eventually([&] { return pods->all().empty(); }));
     EXPECT_TRUE(containerd->cri().list_containers()->empty());
+    EXPECT_FALSE(file_exists(files_only));
+    EXPECT_FALSE(file_exists(containerd->folder() + "/log/pods/n_p_uid-long-gone"));
 }
 
 TEST_F(PodWorkerTest, a_failing_liveness_probe_restarts_the_container) {

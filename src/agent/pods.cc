@@ -1,5 +1,7 @@
 #include "agent/pods.h"
 
+#include <filesystem>
+
 #include "base/log.h"
 #include "base/text.h"
 
@@ -19,6 +21,16 @@ SharedPod orphan_of(const cri::StringMap& labels) {
     pod->metadata.namespace_ = label_of(labels, label_pod_namespace);
     pod->metadata.uid = label_of(labels, label_pod_uid);
     return pod;
+}
+
+std::vector<std::string> uids_with_files(const std::string& root) {
+    std::vector<std::string> uids;
+    std::error_code problem;
+    for (std::filesystem::directory_iterator it{root + "/agent/pods", problem}, end; !problem && it != end;
+         it.increment(problem)) {
+        uids.push_back(it->path().filename().string());
+    }
+    return uids;
 }
 
 struct Found {
@@ -83,6 +95,10 @@ Result<> Pods::adopt(const std::vector<SharedPod>& pods) {
     for (const auto& pod : pods) {
         const auto seen = found.find(pod->metadata.uid);
         add(pod, seen == found.end() ? PodRecord{} : std::move(seen->second.record), false);
+    }
+    for (const auto& uid : uids_with_files(parts_.root)) {   // of pods that left nothing but files
+        if (known.contains(uid) || found.contains(uid)) continue;
+        add(orphan_of({{label_pod_uid, uid}}), {}, true);
     }
     for (auto& [uid, orphan] : found) {
         if (known.contains(uid)) continue;
