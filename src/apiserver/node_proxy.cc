@@ -12,6 +12,7 @@ namespace skiff::apiserver {
 namespace {
 
 constexpr auto node_head_timeout = std::chrono::seconds{30};
+constexpr size_t refusal_bytes_max = 2u << 10;
 constexpr size_t buffered_bytes_max = 256u << 10;   // above it the node is told to wait
 
 std::vector<std::string_view> container_names(const Json& pod) {
@@ -114,6 +115,12 @@ class ProxyBody final : public net::BodySource {
     bool failed_ = false;
     std::function<void()> wake_;
 };
+
+Reason reason_of_refusal(int status) {
+    for (const auto reason : {Reason::BadRequest, Reason::NotFound, Reason::Unauthorized, Reason::Forbidden})
+        if (http_status(reason) == status) return reason;
+    return Reason::InternalError;
+}
 
 Error node_error(const net::Endpoint& node, const Error& error) {
     return {.reason = Reason::InternalError,
@@ -245,17 +252,31 @@ void NodeProxy::stream(const CallPtr& call, net::Endpoint node, std::string targ
         net::ClientRequest request{.method = call->request.method, .target = target, .timeout = node_head_timeout};
         request.body = call->request.body;
         const std::weak_ptr weak{body};
+        // An agent says in plain text why it has no log; clients understand a Status.
+        const auto refusal = std::make_shared<std::optional<Error>>();
         net::ExchangeSink sink;
-        sink.head = [call, weak](int status, const net::Headers& headers) {
+        sink.head = [call, weak, refusal](int status, const net::Headers& headers) {
+            if (status >= 400 && call->info.subresource == "log") {
+                *refusal = Error{.reason = reason_of_refusal(status), .message = {}, .http_code = status};
+                return;
+            }
             net::Response response{.status = status};
             for (const auto& [name, value] : headers)
                 if (name == "content-type" || name == "warning") response.headers.add(name, value);
             response.source = weak.lock();
             call->answer(std::move(response));
         };
-        sink.data = [weak](std::string_view bytes) { if (auto held = weak.lock()) held->data(bytes); };
-        sink.end = [call, weak, node](Result<> how) {
-            if (!call->answered()) call->fail(how ? Error{.reason = Reason::InternalError, .message = "the node said nothing"}
+        sink.data = [weak, refusal](std::string_view bytes) {
+            if (*refusal) {
+                auto& message = (*refusal)->message;
+                message += bytes.substr(0, refusal_bytes_max - std::min(refusal_bytes_max, message.size()));
+            } else if (auto held = weak.lock()) {
+                held->data(bytes);
+            }
+        };
+        sink.end = [call, weak, refusal, node](Result<> how) {
+            if (*refusal) call->fail(**refusal);
+            else if (!call->answered()) call->fail(how ? Error{.reason = Reason::InternalError, .message = "the node said nothing"}
                                                   : node_error(node, how.error()));
             else if (auto held = weak.lock()) held->end(!how);
         };
