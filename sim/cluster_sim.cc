@@ -54,7 +54,7 @@ class Story {
     void weather() {
         const auto some = [&](double most) { return world_.chance(0.3) ? 0 : most * static_cast<double>(world_.below(1000)) / 1000; };
         cluster_.faults = {.lost_request = some(0.2), .lost_answer = some(0.2), .slow = some(0.2), .dropped_watch = some(0.1), .expired_watch = some(0.3)};
-        crashes_ = world_.chance(0.8);
+        crashes_ = world_.chance(0.7);
     }
 
     void step(Outcome& outcome) {
@@ -83,7 +83,7 @@ class Story {
     void clear_up(Outcome& outcome) {
         cluster_.disk().die_at_write(0);
         if (cluster_.dead()) restart(outcome);
-        if (crashes_) {   // what is on the disk is what was promised
+        if (crashes_ && world_.chance(0.5)) {   // what is on the disk is what was promised
             cluster_.crash();
             cluster_.start();
         }

@@ -31,8 +31,10 @@ void Users::act() {
 
 void Users::deed() {
     const auto dice = world_.below(100);
-    if (dice < 45) return make_pod(some_namespace());
-    if (dice < 60) return remove("pods", "/registry/pods/", false);
+    if (dice < 38) return make_pod(some_namespace());
+    if (dice < 48) return remove("pods", "/registry/pods/", false);
+    if (dice < 56) return replace_pod();
+    if (dice < 60) return bind_again();
     if (dice < 70) return make_namespace();
     if (dice < 77) return remove("namespaces", "/registry/namespaces/ns-", true);
     if (dice < 88) return change_config(some_namespace());
@@ -57,6 +59,40 @@ void Users::make_pod(const std::string& name_space) {
     static_cast<void>(client_.create_text(pods, name_space, body));
 }
 
+std::string Users::some_key(const std::string& prefix) {
+    std::vector<std::string> keys;
+    for (const auto& [key, stored] : cluster_.record().state())
+        if (key.starts_with(prefix) && !stored.text.empty()) keys.push_back(key);
+    return keys.empty() ? "" : keys[world_.below(keys.size())];
+}
+
+// Gone and there again under the same name before anybody has looked.
+void Users::replace_pod() {
+    const auto key = some_key("/registry/pods/");
+    if (key.empty()) return;
+    const auto [name_space, name] = cut(std::string_view{key}.substr(std::string_view{"/registry/pods/"}.size()), '/');
+    client::DeletePreconditions now;
+    now.grace_period_seconds = 0;
+    static_cast<void>(client_.remove_text(pods, {std::string{name_space}, std::string{*name}}, now));
+    const auto body = concat(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")", *name, R"("},"spec":{"containers":[{"name":"c","image":"busybox",)",
+                             R"("resources":{"requests":{"cpu":")", 50 + world_.below(2000), R"(m"}}}]}})");
+    static_cast<void>(client_.create_text(pods, name_space, body));
+}
+
+// What another scheduler might try: a pod that has a node gets another one. It must not.
+void Users::bind_again() {
+    const auto key = some_key("/registry/pods/");
+    const auto pod = codec::parse_json(key.empty() ? "{}" : cluster_.record().find(key)->text);
+    if (!pod || pod->root.text_at({"spec", "nodeName"}).empty()) return;
+    const auto [name_space, name] = cut(std::string_view{key}.substr(std::string_view{"/registry/pods/"}.size()), '/');
+    const auto other = node(static_cast<int>(world_.below(static_cast<uint64_t>(nodes_))));
+    const auto done = client_.create_text(pods, name_space,
+                                          concat(R"({"apiVersion":"v1","kind":"Binding","metadata":{"name":")", *name, R"(","uid":")",
+                                                 pod->root.text_at({"metadata", "uid"}), R"("},"target":{"kind":"Node","name":")", other, R"("}})"),
+                                          *name, "binding");
+    if (done) cluster_.record().broken(concat(key, " was bound again, and the answer was yes"));
+}
+
 void Users::make_namespace() {
     const auto name = concat("ns-", world_.below(6));
     const auto done = client_.create_text(namespaces, "", concat(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":")", name, R"("}})"));
@@ -79,11 +115,8 @@ void Users::resize() {
 }
 
 void Users::remove(std::string_view plural, const std::string& prefix, bool of_namespaces) {
-    std::vector<std::string> keys;
-    for (const auto& [key, stored] : cluster_.record().state())
-        if (key.starts_with(prefix) && !stored.text.empty()) keys.push_back(key);
-    if (keys.empty()) return;
-    const auto& key = keys[world_.below(keys.size())];
+    const auto key = some_key(prefix);
+    if (key.empty()) return;
     const auto rest = key.substr(key.find('/', 10) + 1);
     const auto [first, second] = cut(rest, '/');
     const client::ObjectKey object = of_namespaces ? client::ObjectKey{"", rest} : client::ObjectKey{std::string{first}, std::string{second.value_or("")}};

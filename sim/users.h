@@ -22,7 +22,10 @@ class Users {
     void act();
     void deed();
     void make_pod(const std::string& name_space);
+    void replace_pod();
+    void bind_again();
     void make_namespace();
+    std::string some_key(const std::string& prefix);
     void change_config(const std::string& name_space);
     void resize();
     void remove(std::string_view plural, const std::string& prefix, bool of_namespaces);
