@@ -73,7 +73,8 @@ Result<RequestInfo> parse_request_info(const net::Request& request) {
     info.resource = segments[at++];
     if (at < segments.size()) info.name = segments[at++];
     if (at < segments.size()) info.subresource = segments[at++];
-    for (; at < segments.size(); ++at) append(info.rest, '/', segments[at]);
+    // Encoded anew: it becomes a request's target at a node, where a decoded line end would be one.
+    for (; at < segments.size(); ++at) append(info.rest, '/', net::percent_encoded(segments[at]));
     if (!info.rest.empty() && request.path.back() == '/') info.rest += '/';
     info.verb = verb_of(request, !info.name.empty(), watch && request.method == "GET");
     if (info.verb == "watch" && !info.subresource.empty()) info.verb = "get";

@@ -21,7 +21,7 @@ struct RequestInfo {
     std::string subresource;
     std::string name_space;
     std::string name;
-    std::string rest;          // after the subresource: proxy paths, "/"-led or ""
+    std::string rest;          // after the subresource: proxy paths, percent-encoded, "/"-led or ""
 };
 
 // BadRequest for escapes that hide '/' or '..' in names and other tricks.

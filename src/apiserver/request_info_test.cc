@@ -51,6 +51,7 @@ TEST(RequestInfo, every_form_of_path_is_understood) {
         {"POST", "/api/v1/namespaces/a/pods/b/binding", "create g= v=v1 ns=a r=pods n=b s=binding"},
         {"GET", "/api/v1/namespaces/a/pods/b:80/proxy/x/y", "get g= v=v1 ns=a r=pods n=b:80 s=proxy rest=/x/y"},
         {"GET", "/api/v1/namespaces/a/pods/b/proxy/x/", "get g= v=v1 ns=a r=pods n=b s=proxy rest=/x/"},
+        {"GET", "/api/v1/nodes/b/proxy/x%0d%0aHost:y/z%3Fq%20r", "get g= v=v1 ns= r=nodes n=b s=proxy rest=/x%0D%0AHost%3Ay/z%3Fq%20r"},
         {"GET", "/apis/apps/v1/namespaces/a/deployments/b/scale", "get g=apps v=v1 ns=a r=deployments n=b s=scale"},
         {"GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode",
          "get g=rbac.authorization.k8s.io v=v1 ns= r=clusterroles n=system:node"},
