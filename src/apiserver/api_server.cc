@@ -81,18 +81,28 @@ void ApiServer::serve(const CallPtr& call) {
     });
 }
 
+namespace {
+
+// A metric's label must not be whatever a client calls its method.
+std::string_view known_verb(std::string_view verb) {
+    constexpr std::string_view verbs[] = {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection",
+                                          "head", "post", "put", "options"};
+    const auto* found = std::ranges::find(verbs, verb);
+    return found == std::end(verbs) ? std::string_view{"other"} : *found;
+}
+
+}   // namespace
+
 Result<> ApiServer::prepare(Call& call) {
     TRY(call.info, parse_request_info(call.request));
     TRY(call.options, parse_request_options(call.request));
     if (call.info.is_resource) {
         call.resource = catalog_.find(call.info.group, call.info.version, call.info.resource);
-        // A namespace's own requests carry its name as their namespace (RequestInfo), the store not.
-        if (call.resource && !call.resource->namespaced && call.info.resource != "namespaces") call.info.name_space.clear();
     }
     const auto started = clock_.monotonic();
     call.on_answer = [this, started, verb = call.info.verb, known = call.resource != nullptr,
                       resource = call.info.resource](int status) {
-        metrics_.count(verb, known ? resource : "", status, clock_.monotonic() - started);
+        metrics_.count(known_verb(verb), known ? resource : "", status, clock_.monotonic() - started);
     };
     const auto question = question_of(call.info);
     if (!authorizer_.allows(call.user, question)) return std::unexpected{forbidden(call.user, question)};
@@ -111,7 +121,7 @@ Result<std::unique_ptr<WatchFeed>> ApiServer::open_watch(const CallPtr& call, st
     TRY_OK(prepare(*call));
     if (!call->resource || !call->resource->persistent)
         return fail(Reason::NotFound, "the server could not find the requested resource");
-    if (!call->resource->namespaced) call->info.name_space.clear();
+    if (!call->resource->namespaced) call->info.name_space.clear();   // a namespace's own name
     call->answer({});
     return WatchFeed::open(*call, store_, *call->resource, std::move(notify));
 }
@@ -135,6 +145,30 @@ std::string deprecation_of(const ServedResource& resource) {
     return text;
 }
 
+// Whether upstream has a route for such a path at all: a namespace before what has none, or one
+// object of what has one without it, are no paths.
+bool is_routed(const ServedResource& resource, const RequestInfo& info) {
+    if (resource.namespaced) return info.name.empty() || !info.name_space.empty();
+    const bool own = resource.kind->plural == "namespaces" && resource.kind->group.empty();
+    return own ? info.name_space == info.name : info.name_space.empty();
+}
+
+// Whether the verb is served at this path: on the collection of all namespaces only reads are, a
+// POST names no object, PUT and PATCH name one. Proxies take what comes.
+bool takes_verb(const ServedResource& resource, const api::Subresource* sub, const RequestInfo& info) {
+    if (sub) {
+        if (sub->name == "proxy") return true;
+        const auto verbs = split(sub->verbs, ',');
+        return std::ranges::find(verbs, info.verb) != verbs.end();
+    }
+    if (!resource.has_verb(info.verb)) return false;
+    const bool reads = info.verb == "get" || info.verb == "list" || info.verb == "watch";
+    if (reads) return true;
+    if (resource.namespaced && info.name_space.empty()) return false;
+    const bool on_collection = info.verb == "create" || info.verb == "deletecollection";
+    return on_collection == info.name.empty();
+}
+
 constexpr size_t inline_body_bytes_max = 64u << 10;   // a larger one is not worked on a loop
 
 }   // namespace
@@ -153,15 +187,15 @@ void ApiServer::dispatch(const CallPtr& call) {
     if (!call->resource) return call->fail(no_such_resource());
     const auto* sub = info.subresource.empty() ? nullptr : call->resource->subresource(info.subresource);
     if (!info.subresource.empty() && !sub) return call->fail(no_such_resource());
-    if (sub ? split(sub->verbs, ',').empty() : !call->resource->has_verb(info.verb)) return call->fail(not_allowed());
+    if (!is_routed(*call->resource, info)) return call->fail(no_such_resource());
+    if (!takes_verb(*call->resource, sub, info)) return call->fail(not_allowed());
+    // A namespace's own requests carry its name as their namespace (RequestInfo), the store not.
+    if (!call->resource->namespaced) call->info.name_space.clear();
     if (call->resource->kind->deprecated) call->warnings.push_back(deprecation_of(*call->resource));
     if (node_proxy_.serve(call)) return;
     auto accepted = negotiate(call->request.headers);
     if (!accepted) return call->fail(accepted.error());
     call->accepted = *accepted;
-    if (call->resource->namespaced && info.name_space.empty() && info.verb != "list" && info.verb != "watch" && info.verb != "create")
-        return call->fail(no_such_resource());
-    if (!call->resource->namespaced && info.resource == "namespaces") call->info.name_space.clear();
     const auto work = [this, call] {
         if (serve_review(call, {registry_, authorizer_, tokens_, authenticator_})) return;
         if (!call->resource->persistent && call->info.resource != "bindings") return call->fail(not_allowed());
@@ -198,31 +232,44 @@ bool ApiServer::serve_plain(const CallPtr& call) {
     return false;
 }
 
+namespace {
+
+// 304 when the client has it already. Documents change with the binary only.
+void answer_document(Call& call, std::string body, std::string_view type) {
+    const auto tag = concat('"', hex(net::sha256(body)), '"');
+    const bool known = call.request.headers.has_token("if-none-match", tag) || call.request.headers.has_token("if-none-match", "*");
+    auto response = known ? net::Response{.status = 304} : json_response(200, std::move(body));
+    if (!known) response.headers.set("content-type", type);
+    response.headers.add("etag", tag);
+    response.headers.add("vary", "Accept");
+    call.answer(std::move(response));
+}
+
+std::string openapi_v3_of(std::span<const api::Kind* const> kinds, std::string_view rest) {
+    if (rest.starts_with("api/")) return api::openapi_v3(kinds, {.group = {}, .version = rest.substr(4)});
+    if (!rest.starts_with("apis/")) return {};
+    const auto [group, version] = cut(rest.substr(5), '/');
+    return api::openapi_v3(kinds, {.group = group, .version = version.value_or("")});
+}
+
+}   // namespace
+
 bool ApiServer::serve_openapi(const CallPtr& call) {
     const auto path = std::string_view{call->info.path};
-    if (path != "/openapi/v2" && path != "/openapi/v3" && !path.starts_with("/openapi/v3/")) return false;
+    static constexpr std::string_view v3 = "/openapi/v3/";
+    if (call->request.method != "GET" && call->request.method != "HEAD") return false;
+    if (path != "/openapi/v2" && path != "/openapi/v3" && !path.starts_with(v3)) return false;
     executor_.post([this, call, path = std::string{path}] {
         const auto kinds = catalog_.kinds();
         if (path == "/openapi/v2") {
             const auto accept = call->request.headers.find("accept").value_or("");
             if (accept.find("com.github.proto-openapi.spec.v2") == std::string_view::npos)
-                return call->answer(json_response(200, api::openapi_v2(kinds)));
-            auto response = json_response(200, api::openapi_v2_protobuf(kinds));
-            response.headers.set("content-type", "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
-            return call->answer(std::move(response));
+                return answer_document(*call, api::openapi_v2(kinds), "application/json");
+            return answer_document(*call, api::openapi_v2_protobuf(kinds), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
         }
-        if (path == "/openapi/v3") return call->answer(json_response(200, api::openapi_v3_index(kinds)));
-        const auto rest = std::string_view{path}.substr(std::string_view{"/openapi/v3/"}.size());
-        api::GroupVersion gv;
-        if (rest.starts_with("api/")) {
-            gv.version = rest.substr(4);
-        } else if (rest.starts_with("apis/")) {
-            const auto [group, version] = cut(rest.substr(5), '/');
-            gv = {.group = group, .version = version.value_or("")};
-        }
-        auto body = api::openapi_v3(kinds, gv);
+        auto body = path == "/openapi/v3" ? api::openapi_v3_index(kinds) : openapi_v3_of(kinds, path.substr(v3.size()));
         if (body.empty()) return call->answer(text_response(404, "404 page not found\n"));
-        call->answer(json_response(200, std::move(body)));
+        answer_document(*call, std::move(body), "application/json");
     });
     return true;
 }

@@ -26,7 +26,7 @@ const ServedResource& Registry::core(std::string_view plural) const {
 
 void Registry::serve(const CallPtr& call) {
     const auto& info = call->info;
-    if (!info.subresource.empty() && serve_subresource(call)) return;
+    if (serve_subresource(call)) return;
     const auto& verb = info.verb;
     if (verb == "get") return get(call);
     if (verb == "list") return list(call);

@@ -47,6 +47,11 @@ Result<> check_preconditions(const Call& call, const ServedResource& resource, c
 }
 
 Result<> check_options(const Json& options) {
+    const auto* orphan = options.find("orphanDependents");
+    if (orphan && !orphan->is_null() && !options.text_at({"propagationPolicy"}).empty()) {
+        return fail(Reason::Invalid, "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: "
+                                     "orphanDependents and deletionPropagation cannot be both set");
+    }
     const auto policy = options.text_at({"propagationPolicy"});
     if (!policy.empty() && policy != "Orphan" && policy != "Background" && policy != "Foreground") {
         return fail(Reason::Invalid, concat("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"",
@@ -81,11 +86,16 @@ Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resourc
     const bool generation = resource.stored->has_generation;
 
     if (is_core(resource, "pods")) {
+        const auto already = number_at(object, {"metadata", "deletionGracePeriodSeconds"}).value_or(0);
+        const bool pending = being_deleted(object) && already > 0;
+        // Only a shorter grace than the pending one changes anything, and it must be asked for.
+        if (pending && (!asked || (*asked < 0 ? 1 : *asked) >= already)) return mutation;   // Keep
         const auto grace = pod_grace(object, asked);
-        const auto already = number_at(object, {"metadata", "deletionGracePeriodSeconds"});
-        if (being_deleted(object) && already && grace >= *already && *already > 0) return mutation;   // Keep
         if (grace > 0) {
-            mark_deleted(object, now + std::chrono::seconds{grace}, grace, generation && !being_deleted(object), arena);
+            auto since = now;   // a shortened grace counts from the deletion's beginning
+            if (const auto due = parse_rfc3339(metadata_text(object, "deletionTimestamp")); pending && due)
+                since = *due - std::chrono::seconds{already};
+            mark_deleted(object, since + std::chrono::seconds{grace}, grace, generation && !being_deleted(object), arena);
             mutation.what = What::Put;
             mutation.document = std::move(document);
             return mutation;

@@ -47,11 +47,35 @@ Result<int64_t> parsed_version(std::string_view text) {
     return *number;
 }
 
+Error invalid_options(std::string_view why) {
+    return {.reason = Reason::Invalid, .message = concat("ListOptions.meta.k8s.io \"\" is invalid: ", why)};
+}
+
+Result<> check_list_options(const RequestOptions& options) {
+    const auto& match = options.resource_version_match;
+    const auto version = options.resource_version.value_or("");
+    if (options.send_initial_events)
+        return std::unexpected{invalid_options("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list")};
+    if (match.empty()) return {};
+    if (!options.continue_token.empty())
+        return std::unexpected{invalid_options("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided")};
+    if (version.empty())
+        return std::unexpected{invalid_options("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided")};
+    if (match != "Exact" && match != "NotOlderThan") {
+        return std::unexpected{invalid_options(concat("resourceVersionMatch: Unsupported value: \"", match,
+                                                      "\": supported values: \"Exact\", \"NotOlderThan\", \"\""))};
+    }
+    if (match == "Exact" && version == "0")
+        return std::unexpected{invalid_options("resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")};
+    return {};
+}
+
 // KEP-1904's table: which state of the store a list reads.
 Result<store::View> view_for(const Call& call, store::Store& store, store::ResourceId resource,
                              std::optional<std::string>& after) {
     const auto& options = call.options;
     const auto& match = options.resource_version_match;
+    TRY_OK(check_list_options(options));
     if (!options.continue_token.empty()) {
         TRY(const auto token, decoded_token(options.continue_token));
         if (options.resource_version && !options.resource_version->empty() && *options.resource_version != "0")
@@ -65,11 +89,7 @@ Result<store::View> view_for(const Call& call, store::Store& store, store::Resou
         return view;
     }
     const auto wanted_text = options.resource_version.value_or("");
-    if (wanted_text.empty()) {
-        if (!match.empty())
-            return fail(Reason::Invalid, "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
-        return store.view(resource);
-    }
+    if (wanted_text.empty()) return store.view(resource);
     TRY(const auto wanted, parsed_version(wanted_text));
     if (wanted > store.revision().value) {
         Error error{.reason = Reason::Timeout, .message = concat("Too large resource version: ", wanted, ", current: ", store.revision().value)};
@@ -78,8 +98,6 @@ Result<store::View> view_for(const Call& call, store::Store& store, store::Resou
         return std::unexpected{std::move(error)};
     }
     const bool exact = match == "Exact" || (match.empty() && options.limit > 0 && wanted > 0);
-    if (match == "Exact" && wanted == 0)
-        return fail(Reason::Invalid, "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"");
     if (exact) return store.view_at(resource, store::Revision{wanted});
     return store.view(resource);
 }
@@ -140,11 +158,12 @@ Result<net::Response> object_list(const ServedResource& resource, const Page& pa
     return response;
 }
 
-Result<std::vector<Json>> served_items(const ServedResource& resource, const Page& page, std::vector<Document>& keep) {
+Result<std::vector<Json>> served_items(const ServedResource& resource, std::span<const store::ObjectPtr> objects,
+                                       std::vector<Document>& keep) {
     std::vector<Json> items;
-    keep.reserve(page.objects.size());
-    items.reserve(page.objects.size());
-    for (const auto& object : page.objects) {
+    keep.reserve(objects.size());
+    items.reserve(objects.size());
+    for (const auto& object : objects) {
         TRY(auto document, served_tree(resource, *object));
         keep.push_back(std::move(document));
         items.push_back(keep.back().root);
@@ -162,18 +181,54 @@ Json with_list_metadata(Json list, const Page& page, Arena& arena) {
     return list;
 }
 
-Result<net::Response> tree_list(const Call& call, const ServedResource& resource, const Page& page, WallTime now) {
+api::IncludeObject included(const Call& call) {
+    if (call.options.include_object == "None") return api::IncludeObject::None;
+    if (call.options.include_object == "Object") return api::IncludeObject::Object;
+    return api::IncludeObject::Metadata;
+}
+
+// A Table without its rows, and one of a few objects at a time: ten thousand parsed pods at once
+// would be a hundred megabytes.
+Result<net::Response> table_list(const Call& call, const ServedResource& resource, const Page& page, WallTime now) {
+    constexpr size_t objects_at_once = 64;
+    const auto version = std::to_string(page.revision.value);
+    const auto meta_version = concat("meta.k8s.io/", call.accepted.meta_version);
+    const auto table_of = [&](std::span<const Json> items, Arena& arena) {
+        return api::make_table(*resource.kind, items, included(call), meta_version, version, now, arena);
+    };
+    if (call.accepted.encoding != Negotiated::Encoding::Json || call.options.pretty) {
+        Arena arena;
+        std::vector<Document> keep;
+        TRY(const auto items, served_items(resource, page.objects, keep));
+        return encoded(call, 200, with_list_metadata(table_of(items, arena), page, arena), nullptr);
+    }
+    Arena outer;
+    auto head = with_list_metadata(table_of({}, outer), page, outer);
+    head.remove("rows");
+    auto text = codec::to_json(head);
+    text.pop_back();
+    text += R"(,"rows":[)";
+    bool first = true;
+    for (size_t at = 0; at < page.objects.size(); at += objects_at_once) {
+        Arena arena;
+        std::vector<Document> keep;
+        const auto some = std::span{page.objects}.subspan(at, std::min(objects_at_once, page.objects.size() - at));
+        TRY(const auto items, served_items(resource, some, keep));
+        const auto table = table_of(items, arena);
+        const auto* rows = table.find("rows");
+        for (const auto& row : rows ? rows->items() : std::span<const Json>{}) {
+            if (!std::exchange(first, false)) text += ',';
+            codec::write_json(row, text);
+        }
+    }
+    text += "]}";
+    return json_response(200, std::move(text));
+}
+
+Result<net::Response> tree_list(const Call& call, const ServedResource& resource, const Page& page) {
     Arena arena;
     std::vector<Document> keep;
-    TRY(const auto items, served_items(resource, page, keep));
-    if (call.accepted.form == Negotiated::Form::Table) {
-        const auto include = call.options.include_object == "None"     ? api::IncludeObject::None
-                             : call.options.include_object == "Object" ? api::IncludeObject::Object
-                                                                       : api::IncludeObject::Metadata;
-        const auto table = api::make_table(*resource.kind, items, include, concat("meta.k8s.io/", call.accepted.meta_version),
-                                           std::to_string(page.revision.value), now, arena);
-        return encoded(call, 200, with_list_metadata(table, page, arena), nullptr);
-    }
+    TRY(const auto items, served_items(resource, page.objects, keep));
     auto list = Json::object();
     auto array = Json::array();
     const bool partial = call.accepted.form == Negotiated::Form::PartialObjectMetadata;
@@ -216,7 +271,8 @@ void Registry::answer_list(const CallPtr& call) {
             call->answer(std::move(response));
             return {};
         }
-        TRY(auto response, tree_list(*call, resource, page, parts_.clock.now()));
+        const bool table = call->accepted.form == Negotiated::Form::Table;
+        TRY(auto response, table ? table_list(*call, resource, page, parts_.clock.now()) : tree_list(*call, resource, page));
         call->answer(std::move(response));
         return {};
     });

@@ -251,7 +251,10 @@ void Registry::create_generated(const CallPtr& call, std::shared_ptr<Document> d
                        };
                        return again;
                    }
-                   return std::unexpected{already_exists(resource, name)};
+                   auto error = already_exists(resource, name);
+                   error.message += ", the server was not able to generate a unique name for the object";
+                   error.retry_after = std::chrono::seconds{1};
+                   return std::unexpected{std::move(error)};
                }
                Document copy;
                copy.root = document->root.deep_copy(copy.arena);
@@ -380,8 +383,9 @@ static Result<Document> applied(Call& call, const ServedResource& resource, cons
     if (current) {
         TRY(merged, served_tree(resource, *current));
     }
-    if (call.options.field_manager.empty())
-        return fail(Reason::BadRequest, "fieldManager is required for apply patch");
+    if (call.options.field_manager.empty()) {
+        return fail(Reason::Invalid, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch");
+    }
     TRY_OK(api::apply_server_side(*resource.kind, merged.root, patch.document.root,
                                   {.manager = call.options.field_manager, .subresource = call.info.subresource, .now = now},
                                   call.options.force ? api::Force::Yes : api::Force::No, merged.arena));
@@ -409,7 +413,12 @@ static Result<Document> patched(Call& call, const ServedResource& resource, cons
             return fail(Reason::BadRequest, concat(key, " must not be changed by a patch: it is ", want));
         document.root.remove(key);
     }
-    TRY_OK(check_fields(call, *resource.kind, document, {}, {}));
+    if (auto checked = check_fields(call, *resource.kind, document, {}, {}); !checked) {
+        auto error = std::move(checked).error();   // the patch was readable, what it makes is not
+        error.reason = Reason::Invalid;
+        error.message = concat(" \"\" is invalid: patch: Invalid value: ", error.message);
+        return std::unexpected{std::move(error)};
+    }
     return document;
 }
 
@@ -426,6 +435,9 @@ void Registry::patch(const CallPtr& call) {
         }
         patch->document = std::move(*parsed);
         call->applies = patch->kind == PatchKind::Apply;
+        if (call->options.force && !call->applies) {
+            return fail(Reason::Invalid, "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch");
+        }
         const bool list = patch->kind == PatchKind::Json;
         if (list != patch->document.root.is_array())
             return fail(Reason::BadRequest, list ? "a JSON patch must be a list of operations" : "a patch must be a JSON object");

@@ -116,7 +116,11 @@ Result<> review_token(const ReviewParts& parts, Document& review) {
     net::Request probe;
     probe.headers.add("authorization", concat("Bearer ", token));
     std::optional<Result<User>> user;
-    if (!audiences.empty()) user = parts.tokens.authenticate(token, audiences);
+    std::optional<std::vector<std::string>> meant_for;
+    if (!audiences.empty()) {
+        user = parts.tokens.authenticate(token, audiences);
+        if (user && *user) meant_for = parts.tokens.audiences_of(token);
+    }
     if (!user) user = parts.authenticator.identify(probe);
     if (token.empty() || !*user) {
         status.set_borrowed(arena, "authenticated", Json::boolean(false));
@@ -124,7 +128,9 @@ Result<> review_token(const ReviewParts& parts, Document& review) {
     } else {
         status.set_borrowed(arena, "authenticated", Json::boolean(true));
         status.set_borrowed(arena, "user", user_info(**user, arena));
-        if (!audiences.empty()) status.set_borrowed(arena, "audiences", text_array(audiences, arena));
+        auto shared = audiences;   // those of the asked ones that the token is for
+        if (meant_for) std::erase_if(shared, [&](const auto& audience) { return std::ranges::find(*meant_for, audience) == meant_for->end(); });
+        if (!shared.empty()) status.set_borrowed(arena, "audiences", text_array(shared, arena));
     }
     review.root.set_borrowed(arena, "status", status);
     return {};
@@ -193,6 +199,17 @@ Result<> issue_token(Call& call, const ReviewParts& parts, Document& request) {
     return {};
 }
 
+// As for what is stored: the path's namespace is the object's.
+Result<> settle_namespace(const Call& call, Document& review) {
+    if (!call.resource->namespaced) return {};
+    auto& metadata = metadata_of(review.root, review.arena);
+    const auto given = metadata_text(review.root, "namespace");
+    if (!given.empty() && given != call.info.name_space)
+        return fail(Reason::BadRequest, "the namespace of the provided object does not match the namespace sent on the request");
+    metadata.set(review.arena, "namespace", Json::string(review.arena, call.info.name_space));
+    return {};
+}
+
 const api::Kind& token_request_kind() {
     static const api::Kind kind{.group = "authentication.k8s.io", .version = "v1", .kind = "TokenRequest",
                                 .message = api::builtin_message("authentication.k8s.io.v1.TokenRequest"),
@@ -212,6 +229,7 @@ bool serve_review(const CallPtr& call, const ReviewParts& parts) {
     if (kind.kind == "Binding" || !kind.message) return false;
     guard(call, [&]() -> Result<> {
         TRY(auto review, decode_body(*call, kind));
+        TRY_OK(settle_namespace(*call, review));
         if (!kind.stored) {   // what an older version asks is checked where it is answered
             api::apply_defaults(kind, review.root, review.arena);
             if (auto causes = api::validate(kind, review.root, nullptr); !causes.empty())

@@ -8,6 +8,7 @@ namespace skiff::apiserver {
 namespace {
 
 constexpr size_t token_bytes_max = 16u << 10;
+constexpr size_t verified_tokens_max = 4096;   // about 1 KiB each
 constexpr std::string_view header = R"({"alg":"ES256","typ":"JWT"})";
 
 int64_t unix_seconds(WallTime time) {
@@ -33,12 +34,8 @@ std::string claims_of(const TokenSubject& subject, const std::vector<std::string
 
 Error bad(std::string_view why) { return {.reason = Reason::Unauthorized, .message = concat("token: ", why)}; }
 
-bool has_audience(const codec::Json& claims, const std::vector<std::string>& wanted) {
-    const auto* audiences = claims.find("aud");
-    if (!audiences) return false;
-    for (const auto& audience : audiences->items())
-        if (std::ranges::find(wanted, audience.text()) != wanted.end()) return true;
-    return false;
+bool shares_audience(const std::vector<std::string>& audiences, const std::vector<std::string>& wanted) {
+    return std::ranges::any_of(audiences, [&](const auto& audience) { return std::ranges::find(wanted, audience) != wanted.end(); });
 }
 
 int64_t number_of(const codec::Json& claims, std::string_view key) {
@@ -70,9 +67,7 @@ Result<std::string> ServiceAccountTokens::issue(const TokenSubject& subject, con
     return concat(signed_part, ".", base64url(signature));
 }
 
-std::optional<Result<User>> ServiceAccountTokens::authenticate(std::string_view token,
-                                                               const std::vector<std::string>& audiences) const {
-    if (token.size() > token_bytes_max) return std::nullopt;
+std::optional<Result<ServiceAccountTokens::Verified>> ServiceAccountTokens::verify(std::string_view token) const {
     const auto parts = split(token, '.');
     if (parts.size() != 3) return std::nullopt;
     const auto claims_json = base64url_decoded(parts[1]);
@@ -86,19 +81,58 @@ std::optional<Result<User>> ServiceAccountTokens::authenticate(std::string_view 
     if (head->root.text_at({"alg"}) != "ES256") return std::unexpected{bad("its algorithm is not ES256")};
     const auto right = net::verify_es256(key_pem_, token.substr(0, parts[0].size() + 1 + parts[1].size()), *signature);
     if (!right || !*right) return std::unexpected{bad("its signature is wrong")};
-    const auto now = unix_seconds(clock_.now());
-    if (number_of(claims->root, "exp") <= now) return std::unexpected{bad("it has expired")};
-    if (number_of(claims->root, "nbf") > now + 10) return std::unexpected{bad("it is not valid yet")};
-    if (!has_audience(claims->root, audiences.empty() ? std::vector{issuer_} : audiences))
-        return std::unexpected{bad("it is meant for another audience")};
     const auto text = [&](std::initializer_list<std::string_view> path) { return std::string{claims->root.text_at(path)}; };
-    const TokenSubject subject{.name_space = text({"kubernetes.io", "namespace"}),
-                               .account = text({"kubernetes.io", "serviceaccount", "name"}),
-                               .account_uid = text({"kubernetes.io", "serviceaccount", "uid"}),
-                               .pod = text({"kubernetes.io", "pod", "name"}),
-                               .pod_uid = text({"kubernetes.io", "pod", "uid"})};
-    if (exists_ && !exists_(subject)) return std::unexpected{bad("what it is bound to is gone")};
-    return user_of(subject, claims->root.text_at({"jti"}));
+    Verified verified{.subject = {.name_space = text({"kubernetes.io", "namespace"}),
+                                  .account = text({"kubernetes.io", "serviceaccount", "name"}),
+                                  .account_uid = text({"kubernetes.io", "serviceaccount", "uid"}),
+                                  .pod = text({"kubernetes.io", "pod", "name"}),
+                                  .pod_uid = text({"kubernetes.io", "pod", "uid"})},
+                      .audiences = {}, .id = text({"jti"}), .expires = number_of(claims->root, "exp"),
+                      .not_before = number_of(claims->root, "nbf")};
+    if (const auto* audiences = claims->root.find("aud"))
+        for (const auto& audience : audiences->items()) verified.audiences.emplace_back(audience.text());
+    return verified;
+}
+
+void ServiceAccountTokens::remember(std::string hash, Verified verified) const {
+    const auto now = unix_seconds(clock_.now());
+    verified_.use([&](auto& known) {
+        if (known.size() >= verified_tokens_max) std::erase_if(known, [&](const auto& entry) { return entry.second.expires <= now; });
+        if (known.size() >= verified_tokens_max) known.erase(known.begin());   // hashes: any one
+        known.insert_or_assign(std::move(hash), std::move(verified));
+    });
+}
+
+std::vector<std::string> ServiceAccountTokens::audiences_of(std::string_view token) const {
+    return verified_.use([hash = net::sha256(token)](const auto& known) {
+        const auto found = known.find(hash);
+        return found == known.end() ? std::vector<std::string>{} : found->second.audiences;
+    });
+}
+
+std::optional<Result<User>> ServiceAccountTokens::authenticate(std::string_view token,
+                                                               const std::vector<std::string>& audiences) const {
+    if (token.size() > token_bytes_max) return std::nullopt;
+    auto hash = net::sha256(token);
+    auto verified = verified_.use([&](const auto& known) -> std::optional<Verified> {
+        const auto found = known.find(hash);
+        if (found == known.end()) return std::nullopt;
+        return found->second;
+    });
+    if (!verified) {
+        auto fresh = verify(token);
+        if (!fresh) return std::nullopt;
+        if (!*fresh) return std::unexpected{std::move(*fresh).error()};
+        verified = std::move(**fresh);
+        remember(std::move(hash), *verified);
+    }
+    const auto now = unix_seconds(clock_.now());
+    if (verified->expires <= now) return std::unexpected{bad("it has expired")};
+    if (verified->not_before > now + 10) return std::unexpected{bad("it is not valid yet")};
+    if (!shares_audience(verified->audiences, audiences.empty() ? std::vector{issuer_} : audiences))
+        return std::unexpected{bad("it is meant for another audience")};
+    if (exists_ && !exists_(verified->subject)) return std::unexpected{bad("what it is bound to is gone")};
+    return user_of(verified->subject, verified->id);
 }
 
 }   // namespace skiff::apiserver

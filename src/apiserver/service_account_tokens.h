@@ -1,11 +1,13 @@
 // Service account tokens: ES256 JSON Web Tokens bound to an account, perhaps a pod (KEP-1205).
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "apiserver/authn.h"
+#include "base/guarded.h"
 #include "base/time.h"
 
 namespace skiff::apiserver {
@@ -31,8 +33,23 @@ class ServiceAccountTokens {
                               std::chrono::seconds life, const std::string& id) const;
     // Absent: no token of this issuer. `audiences`: those accepted, empty for the API server's own.
     std::optional<Result<User>> authenticate(std::string_view token, const std::vector<std::string>& audiences = {}) const;
+    // Those that a token is for which authenticate() has just found good.
+    std::vector<std::string> audiences_of(std::string_view token) const;
 
   private:
+    // What a token whose signature was found right says; the times and what it is bound to are
+    // looked at every time.
+    struct Verified {
+        TokenSubject subject;
+        std::vector<std::string> audiences;
+        std::string id;
+        int64_t expires = 0;
+        int64_t not_before = 0;
+    };
+    std::optional<Result<Verified>> verify(std::string_view token) const;
+    void remember(std::string hash, Verified verified) const;
+
+    mutable Guarded<std::map<std::string, Verified>> verified_;   // by the token's SHA-256; bounded
     std::string key_pem_;
     std::string issuer_;
     Clock& clock_;

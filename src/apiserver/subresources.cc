@@ -42,13 +42,17 @@ Result<Mutation> bound(const RegistryParts& parts, const ServedResource& pods,
     auto& pod = document.root;
     auto& arena = document.arena;
     const auto uid = metadata_text(binding, "uid");
+    const auto refuse = [&](std::string_view why) {   // "pods/binding", as upstream
+        auto error = conflict(pods, name, why);
+        error.message = concat("Operation cannot be fulfilled on pods/binding \"", name, "\": ", why);
+        error.subject->kind = "pods/binding";
+        return std::unexpected{std::move(error)};
+    };
     if (!uid.empty() && uid != metadata_text(pod, "uid"))
-        return std::unexpected{conflict(pods, name, "the pod's uid is another one than the binding's")};
-    if (being_deleted(pod))
-        return std::unexpected{conflict(pods, name, concat("pod ", name, " is being deleted, cannot be assigned to a host"))};
+        return refuse(concat("Precondition failed: UID in precondition: ", uid, ", UID in object meta: ", metadata_text(pod, "uid")));
+    if (being_deleted(pod)) return refuse(concat("pod ", name, " is being deleted, cannot be assigned to a host"));
     const auto node = pod.text_at({"spec", "nodeName"});
-    if (!node.empty())
-        return std::unexpected{conflict(pods, name, concat("pod ", name, " is already assigned to node \"", node, "\""))};
+    if (!node.empty()) return refuse(concat("pod ", name, " is already assigned to node \"", node, "\""));
     pod.make_object(arena, "spec").set(arena, "nodeName", Json::string(arena, binding.text_at({"target", "name"})));
     set_scheduled(pod, parts.clock.now(), arena);
     auto& metadata = metadata_of(pod, arena);
@@ -58,6 +62,18 @@ Result<Mutation> bound(const RegistryParts& parts, const ServedResource& pods,
     Mutation mutation{.what = Mutation::What::Put, .document = std::move(document)};
     mutation.answer = [](Call& answered, const store::ObjectPtr&) { answer_success(answered, 201); };
     return mutation;
+}
+
+// The object posted to a pod's subresource speaks of that pod, or of none.
+Result<> check_named(const Call& call, const Json& object, std::string_view kind) {
+    const auto name = metadata_text(object, "name");
+    if (!call.info.name.empty() && !name.empty() && name != call.info.name)
+        return fail(Reason::BadRequest, concat("name in URL does not match name in ", kind, " object"));
+    if (call.info.name.empty() && name.empty()) return fail(Reason::BadRequest, concat("the ", kind, " names no pod"));
+    const auto name_space = metadata_text(object, "namespace");
+    if (!name_space.empty() && name_space != call.info.name_space)
+        return fail(Reason::BadRequest, concat("the namespace of the provided object does not match the namespace sent on the request"));
+    return {};
 }
 
 }   // namespace
@@ -74,6 +90,7 @@ void Registry::bind(const CallPtr& call) {
             return fail(Reason::Invalid, concat("target.kind: Unsupported value: \"", what, "\": supported values: \"Node\""));
         }
         if (target.text_at({"target", "name"}).empty()) return fail(Reason::Invalid, "target.name: Required value");
+        TRY_OK(check_named(*call, target, "Binding"));
         const auto name = call->info.resource == "bindings" ? std::string{metadata_text(target, "name")} : call->info.name;
         const auto& pods = core("pods");
         mutate(call, pods, store_name(pods, call->info.name_space, name),
@@ -90,6 +107,8 @@ void Registry::evict(const CallPtr& call) {
         const auto* message = api::builtin_message("policy.v1.Eviction");
         ASSERT(message != nullptr);
         TRY(auto document, decode_options(*call, *message));
+        TRY_OK(check_named(*call, document.root, "Eviction"));
+        if (const auto* dry = document.root.at_path({"deleteOptions", "dryRun"}); dry && !dry->empty()) call->options.dry_run = true;
         auto eviction = std::make_shared<Document>(std::move(document));
         const auto& pods = core("pods");
         mutate(call, pods, store_name(pods, call->info.name_space, call->info.name),
@@ -108,6 +127,7 @@ void Registry::evict(const CallPtr& call) {
 bool Registry::serve_subresource(const CallPtr& call) {
     const auto& sub = call->info.subresource;
     const bool core_group = call->info.group.empty();
+    if (core_group && call->info.resource == "bindings") return bind(call), true;
     if (core_group && call->info.resource == "pods" && sub == "binding") return bind(call), true;
     if (core_group && call->info.resource == "pods" && sub == "eviction") return evict(call), true;
     return false;

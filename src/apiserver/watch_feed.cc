@@ -14,14 +14,29 @@ std::string_view type_text(FeedEvent::Type type) {
     return {};
 }
 
+namespace {
+
+Result<> check_watch_options(const RequestOptions& options) {
+    const auto refuse = [](std::string_view why) {
+        return fail(Reason::Invalid, concat("ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: ", why));
+    };
+    const auto& match = options.resource_version_match;
+    if (options.send_initial_events && match != "NotOlderThan")
+        return refuse("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    if (!options.send_initial_events && !match.empty())
+        return refuse("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+    return {};
+}
+
+}   // namespace
+
 Result<std::unique_ptr<WatchFeed>> WatchFeed::open(const Call& call, store::Store& store, const ServedResource& resource,
                                                    std::function<void()> notify) {
     TRY(auto selection, selection_of(call, resource));
     std::unique_ptr<WatchFeed> feed{new WatchFeed{std::move(selection)}};
     const auto text = call.options.resource_version.value_or("");
     const bool streams_initial = call.options.send_initial_events.value_or(false);
-    if (call.options.send_initial_events && call.options.resource_version_match != "NotOlderThan")
-        return fail(Reason::Invalid, "resourceVersionMatch: Forbidden: sendInitialEvents requires resourceVersionMatch=NotOlderThan");
+    TRY_OK(check_watch_options(call.options));
     store::Revision after;
     if (!text.empty()) {
         const auto number = parse_number<int64_t>(text);
@@ -82,13 +97,14 @@ Result<std::vector<FeedEvent>> WatchFeed::next(size_t max) {
     std::vector<FeedEvent> out;
     if (initial_left_) {
         take_initial(out, max);
-        return out;
+        if (initial_left_ || out.size() >= max) return out;
     }
-    // All of a batch may fall outside the selection while more waits.
+    // Less than `max` says that nothing waits: nobody is told again of what was there before. Most
+    // of a batch may fall outside the selection while more waits.
     for (;;) {
         TRY(const auto events, watch_->drain(max));
         for (const auto& event : events) select(*event, out);
-        if (!out.empty() || events.size() < max) return out;
+        if (out.size() >= max || events.size() < max) return out;
     }
 }
 

@@ -27,7 +27,7 @@ class WatchFeed {
     // `notify` may be called from any thread, also during open. Errors: BadRequest, Expired.
     static Result<std::unique_ptr<WatchFeed>> open(const Call& call, store::Store& store,
                                                    const ServedResource& resource, std::function<void()> notify);
-    // Up to about `max` events; empty: nothing now. Expired ends the feed.
+    // About `max` events or more; less: there is nothing else now. Expired ends the feed.
     Result<std::vector<FeedEvent>> next(size_t max);
     store::Revision progress() const;   // for bookmarks
 

@@ -37,7 +37,7 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
 
     void begin() {
         const auto jitter = std::chrono::seconds{static_cast<int64_t>(parts_.random.below(1800))};
-        const Duration time = call_->options.timeout ? Duration{*call_->options.timeout} : watch_time_min + jitter;
+        const Duration time = call_->options.timeout > std::chrono::seconds{0} ? Duration{*call_->options.timeout} : watch_time_min + jitter;
         ends_at_ = parts_.clock.monotonic() + time;
         end_timer_ = parts_.executor.after(time, [alarm = alarm_] { alarm->ring(); });
         if (call_->options.allow_watch_bookmarks) set_bookmark_timer();
@@ -96,7 +96,17 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
     }
 
     size_t emit_bookmark(store::Revision revision, bool initial_end, std::vector<Slice>& out) {
-        return emit("BOOKMARK", Slice{Bytes{bookmark_object(*call_->resource, revision, initial_end)}}, out);
+        return emit("BOOKMARK", Slice{Bytes{bookmark(revision, initial_end)}}, out);
+    }
+
+    // In the form that the client decodes: a metadata-only client knows no Pod.
+    std::string bookmark(store::Revision revision, bool initial_end) const {
+        if (call_->accepted.form == Negotiated::Form::Object) return bookmark_object(*call_->resource, revision, initial_end);
+        const bool table = call_->accepted.form == Negotiated::Form::Table;
+        return concat(R"({"kind":")", table ? "Table" : "PartialObjectMetadata", R"(","apiVersion":"meta.k8s.io/)",
+                      call_->accepted.meta_version, R"(","metadata":{"resourceVersion":")", revision.value, '"',
+                      initial_end && !table ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : "",
+                      table ? R"(},"columnDefinitions":null,"rows":[]})" : "}}");
     }
 
     size_t emit_event(const FeedEvent& event, std::vector<Slice>& out) {
