@@ -46,6 +46,8 @@ struct EventExpiry::State : std::enable_shared_from_this<State> {
             const auto last = document ? last_happened(document->root) : std::nullopt;
             if (!last || *last > due) return true;
             const store::Key key{.resource = events.resource, .name = std::string{name}};
+            // It may happen again meanwhile: then all of these are looked at the next time.
+            transaction.preconditions.push_back({.must = store::Precondition::Must::BeAt, .key = key, .at = object->modified});
             transaction.writes.push_back({.key = key});
             if (transaction.writes.size() == deletions_per_transaction_max) flush();
             return true;

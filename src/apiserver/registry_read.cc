@@ -91,12 +91,8 @@ Result<store::View> view_for(const Call& call, store::Store& store, store::Resou
     const auto wanted_text = options.resource_version.value_or("");
     if (wanted_text.empty()) return store.view(resource);
     TRY(const auto wanted, parsed_version(wanted_text));
-    if (wanted > store.revision().value) {
-        Error error{.reason = Reason::Timeout, .message = concat("Too large resource version: ", wanted, ", current: ", store.revision().value)};
-        error.causes.push_back({.type = "ResourceVersionTooLarge", .message = "Too large resource version", .field = {}});
-        error.retry_after = std::chrono::seconds{1};
-        return std::unexpected{std::move(error)};
-    }
+    if (wanted > store.revision().value)
+        return std::unexpected{too_large_version(store::Revision{wanted}, store.revision())};
     const bool exact = match == "Exact" || (match.empty() && options.limit > 0 && wanted > 0);
     if (exact) return store.view_at(resource, store::Revision{wanted});
     return store.view(resource);

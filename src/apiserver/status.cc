@@ -57,6 +57,13 @@ void append_details(std::string& out, const Error& error) {
 
 }   // namespace
 
+Error too_large_version(store::Revision wanted, store::Revision current) {
+    Error error{.reason = Reason::Timeout, .message = concat("Too large resource version: ", wanted.value, ", current: ", current.value)};
+    error.causes.push_back({.type = "ResourceVersionTooLarge", .message = "Too large resource version", .field = {}});
+    error.retry_after = std::chrono::seconds{1};
+    return error;
+}
+
 int http_code_of(const Error& error) {
     return error.http_code ? error.http_code : http_status(error.reason);
 }

@@ -1,5 +1,6 @@
 #include "apiserver/watch_feed.h"
 
+#include "apiserver/status.h"
 #include "base/text.h"
 
 namespace skiff::apiserver {
@@ -45,6 +46,7 @@ Result<std::unique_ptr<WatchFeed>> WatchFeed::open(const Call& call, store::Stor
         after.value = *number;
     }
     const bool initial = call.options.send_initial_events ? streams_initial : after.value == 0;
+    if (initial && after > store.revision()) return std::unexpected{too_large_version(after, store.revision())};
     if (initial || (call.options.send_initial_events && after.value == 0)) {
         feed->initial_ = store.view(resource.resource);
         feed->initial_left_ = initial;

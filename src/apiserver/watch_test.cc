@@ -137,6 +137,19 @@ TEST(Watch, it_ends_when_its_time_is_over) {
     EXPECT_TRUE(default_time.ended());
 }
 
+TEST(Watch, a_revision_yet_to_come_is_waited_for_but_not_with_what_exists) {
+    TestServer server;
+    const auto next = server.store->revision().value + 1;
+    auto watching = server.watch(concat(maps, "?watch=1&resourceVersion=", next));
+    server.config_map("a");
+    EXPECT_EQ(watching.words(), "");   // it is at that revision, not after it
+    server.config_map("b");
+    EXPECT_EQ(watching.words(), "ADDED b");
+    const auto answer = server.get(concat(maps, "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=", next + 100));
+    EXPECT_EQ(answer.status, 504);
+    EXPECT_EQ(answer.at({"details", "causes"})->items()[0].text_at({"reason"}), "ResourceVersionTooLarge");
+}
+
 TEST(Watch, a_forgotten_revision_is_a_410_at_once_and_an_error_event_later) {
     TestServer server{{.window_revisions_max = 4}};
     const auto old = server.config_map("a").version();
