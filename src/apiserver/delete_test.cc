@@ -33,6 +33,10 @@ TEST(Delete, a_pod_on_a_node_gets_its_grace_and_only_a_shorter_one_changes_it) {
     const auto shorter = server.remove(pod_a, R"({"gracePeriodSeconds":10})");
     EXPECT_EQ(shorter.number({"metadata", "deletionGracePeriodSeconds"}), 10);
     EXPECT_EQ(shorter.text({"metadata", "deletionTimestamp"}), "2023-11-14T22:13:30Z");   // from the beginning
+    server.executor.advance(std::chrono::seconds{20});
+    const auto over = server.remove(pod_a, R"({"gracePeriodSeconds":5})");   // that was over long ago
+    EXPECT_EQ(over.number({"metadata", "deletionGracePeriodSeconds"}), 1);
+    EXPECT_EQ(over.text({"metadata", "deletionTimestamp"}), "2023-11-14T22:13:42Z");
     EXPECT_EQ(server.remove(concat(pod_a, "?gracePeriodSeconds=0")).status, 200);
     EXPECT_EQ(server.get(pod_a).status, 404);
 }

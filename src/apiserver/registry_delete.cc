@@ -26,7 +26,7 @@ int64_t pod_grace(const Json& pod, std::optional<int64_t> asked) {
     if (pod.text_at({"spec", "nodeName"}).empty()) return 0;
     const auto phase = pod.text_at({"status", "phase"});
     if (phase == "Succeeded" || phase == "Failed") return 0;
-    if (asked) return *asked < 0 ? 1 : *asked;
+    if (asked) return *asked;
     return number_at(pod, {"spec", "terminationGracePeriodSeconds"}).value_or(30);
 }
 
@@ -89,13 +89,18 @@ Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resourc
         const auto already = number_at(object, {"metadata", "deletionGracePeriodSeconds"}).value_or(0);
         const bool pending = being_deleted(object) && already > 0;
         // Only a shorter grace than the pending one changes anything, and it must be asked for.
-        if (pending && (!asked || (*asked < 0 ? 1 : *asked) >= already)) return mutation;   // Keep
-        const auto grace = pod_grace(object, asked);
+        const auto wanted = asked && *asked < 0 ? std::optional<int64_t>{1} : asked;
+        if (pending && (!wanted || *wanted >= already)) return mutation;   // Keep
+        auto grace = pending ? *wanted : pod_grace(object, wanted);
         if (grace > 0) {
-            auto since = now;   // a shortened grace counts from the deletion's beginning
-            if (const auto due = parse_rfc3339(metadata_text(object, "deletionTimestamp")); pending && due)
-                since = *due - std::chrono::seconds{already};
-            mark_deleted(object, since + std::chrono::seconds{grace}, grace, generation && !being_deleted(object), arena);
+            auto due = now + std::chrono::seconds{grace};
+            if (const auto before = parse_rfc3339(metadata_text(object, "deletionTimestamp")); pending && before) {
+                // Counted from the deletion's beginning; when that is over, it ends in a second.
+                due = *before - std::chrono::seconds{already - grace};
+                if (due < now) grace = 1;
+                due = std::max(due, now);
+            }
+            mark_deleted(object, due, grace, generation && !being_deleted(object), arena);
             mutation.what = What::Put;
             mutation.document = std::move(document);
             return mutation;

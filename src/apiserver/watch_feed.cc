@@ -26,6 +26,8 @@ Result<> check_watch_options(const RequestOptions& options) {
         return refuse("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
     if (!options.send_initial_events && !match.empty())
         return refuse("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+    if (!match.empty() && !options.continue_token.empty())
+        return refuse("resourceVersionMatch is forbidden when continue is provided");
     return {};
 }
 
