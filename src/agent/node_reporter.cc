@@ -1,5 +1,6 @@
 #include "agent/node_reporter.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "agent/lease.h"
@@ -55,7 +56,8 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
     void look() {
         const auto health = ask_health();
         const bool due = now() - reported_ >= report_period;
-        if (due || health.runtime_ready != health_.runtime_ready || health.problem != health_.problem || !clean_) {
+        if (due || health.runtime_ready != health_.runtime_ready || health.problem != health_.problem || !clean_ ||
+            images_changed()) {
             report();
         }
         // A runtime that is starting is seen soon.
@@ -96,6 +98,21 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
         return health;
     }
 
+    // Images come and go without us: an import, the runtime's own commands.
+    bool images_changed() {
+        const auto images = parts_.cri.list_images();
+        return images && names_of(*images) != image_names_;
+    }
+    static std::vector<std::string> names_of(const std::vector<cri::Image>& images) {
+        std::vector<std::string> names;
+        for (const auto& image : images) {
+            names.insert(names.end(), image.repo_tags.begin(), image.repo_tags.end());
+            names.push_back(image.id);
+        }
+        std::ranges::sort(names);
+        return names;
+    }
+
     void report() {
         health_ = ask_health();
         auto machine = read_machine(parts_.root);
@@ -103,6 +120,7 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
             machine.runtime = concat(version->runtime_name, "://", version->runtime_version.substr(0, version->runtime_version.find('~')));
         }
         const auto images = parts_.cri.list_images();
+        if (images) image_names_ = names_of(*images);
         const auto patch = node_status_patch(parts_.identity, machine, health_,
                                              images ? *images : std::vector<cri::Image>{}, memory_, now());
         const auto done = client_.patch_text(nodes, {"", parts_.identity.name}, client::PatchType::StrategicMerge,
@@ -131,6 +149,7 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
     client::Client& client_;
     std::string uid_;
     NodeHealth health_;
+    std::vector<std::string> image_names_;
     NodeMemory memory_;
     WallTime reported_{};
     bool clean_ = false;
