@@ -148,7 +148,8 @@ Result<std::string> read_file(const std::string& path, size_t bytes_max) {
     }
 }
 
-Result<> write_file_atomic(const std::string& path, std::string_view content, mode_t mode) {
+Result<> write_file_atomic(const std::string& path, std::string_view content, mode_t mode,
+                           Sync sync) {
     const size_t slash = path.rfind('/');
     const size_t name = slash == std::string::npos ? 0 : slash + 1;
     std::string beside = concat(path.substr(0, name), ".", path.substr(name), ".XXXXXX");
@@ -157,7 +158,8 @@ Result<> write_file_atomic(const std::string& path, std::string_view content, mo
     const auto written = [&]() -> Result<> {
         if (::fchmod(fd.get(), mode) != 0) return fail_now("chmod", beside);
         TRY_OK(write_all(fd.get(), content, beside));
-        if (::fdatasync(fd.get()) != 0) return fail_now("fdatasync", beside);
+        if (sync == Sync::Yes && ::fdatasync(fd.get()) != 0)
+            return fail_now("fdatasync", beside);
         if (::rename(beside.c_str(), path.c_str()) != 0) return fail_now("rename to", path);
         return {};
     }();
@@ -165,6 +167,7 @@ Result<> write_file_atomic(const std::string& path, std::string_view content, mo
         ::unlink(beside.c_str());
         return written;
     }
+    if (sync == Sync::No) return {};
     const std::string folder = folder_of(path);
     const Fd directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!directory) return fail_now("open", folder);

@@ -35,7 +35,10 @@ class Fd {
 
 Result<std::string> read_file(const std::string& path, size_t bytes_max = 64u << 20);
 // Writes beside, fdatasyncs, renames over: a reader sees the old or the new content, never a part.
-Result<> write_file_atomic(const std::string& path, std::string_view content, mode_t mode = 0644);
+// Unsynced: it survives the death of any process, not a power cut.
+enum class Sync : bool { No, Yes };
+Result<> write_file_atomic(const std::string& path, std::string_view content, mode_t mode = 0644,
+                           Sync sync = Sync::Yes);
 Result<> write_file(const std::string& path, std::string_view content);   // in place: /sys, /proc
 Result<> make_directories(const std::string& path, mode_t mode = 0755);   // like mkdir -p
 Result<> remove_tree(const std::string& path);   // never crosses a mount point, never follows a link

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -49,7 +50,8 @@ std::optional<Process> running(const std::string& pid_file) {
 }
 
 Result<> write_pid_file(const std::string& pid_file, pid_t pid) {
-    return write_file_atomic(pid_file, concat(pid, " ", start_time_of(pid).value_or(0), "\n"));
+    return write_file_atomic(pid_file, concat(pid, " ", start_time_of(pid).value_or(0), "\n"), 0644,
+                             Sync::No);
 }
 
 bool wait_for_exit(const Process& process, Duration timeout) {
@@ -101,6 +103,11 @@ namespace {
 
 }   // namespace
 
+void wait_for_spawns(const std::string& lock_file) {
+    const Fd lock{::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+    if (lock) ::flock(lock.get(), LOCK_EX);
+}
+
 Result<pid_t> spawn(const SpawnOptions& options) {
     ASSERT(!options.arguments.empty() && options.descriptors.size() <= 8);
     std::vector<char*> arguments;
@@ -110,6 +117,12 @@ Result<pid_t> spawn(const SpawnOptions& options) {
     for (char** variable = environ; *variable; ++variable) environment.push_back(*variable);
     for (const auto& variable : options.environment) environment.push_back(const_cast<char*>(variable.c_str()));
     environment.push_back(nullptr);
+    // Held by the child until its pid is on file, also when we die meanwhile (wait_for_spawns).
+    Fd lock;
+    if (!options.lock_file.empty()) {
+        lock = Fd{::open(options.lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+        if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail_errno("lock " + options.lock_file, errno);
+    }
     const pid_t pid = ::fork();
     if (pid < 0) return fail_errno("fork", errno);
     if (pid == 0) run_child(options, arguments.data(), environment.data());

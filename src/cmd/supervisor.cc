@@ -59,6 +59,7 @@ class Supervisor {
         sigprocmask(SIG_BLOCK, &signals, nullptr);
         signals_ = Fd{::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
         add_parts();
+        wait_for_spawns(spawn_lock());
         for (auto& part : parts_) adopt(part);
         for (auto& part : parts_) TRY_OK(ensure_listener(part));
         for (auto& part : parts_)
@@ -71,6 +72,8 @@ class Supervisor {
 
   private:
     std::string pid_file(const Part& part) const { return cluster_.path(concat("run/", part.name, ".pid")); }
+
+    std::string spawn_lock() const { return cluster_.path("run/spawn.lock"); }
 
     void add_parts() {
         const auto self = own_executable();
@@ -105,7 +108,7 @@ class Supervisor {
         const auto log_path = cluster_.path(concat("log/", part.name, ".log"));
         rotate(log_path);
         SpawnOptions options{.arguments = part.arguments, .environment = {}, .log_path = log_path, .descriptors = {},
-                             .pid_file = pid_file(part)};
+                             .pid_file = pid_file(part), .lock_file = spawn_lock()};
         if (part.listener) options.descriptors.push_back(part.listener.get());
         auto pid = spawn(options);
         if (!pid) {
