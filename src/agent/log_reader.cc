@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "net/http.h"
 
 namespace skiff::agent {
 
@@ -72,7 +73,7 @@ Result<LogOptions> parse_log_options(const std::vector<std::pair<std::string, st
                                      WallTime now) {
     LogOptions options;
     for (const auto& [key, value] : query) {
-        const bool set = value == "true" || value == "1" || value.empty();
+        const bool set = net::query_switch(value);
         if (key == "follow") options.follow = set;
         if (key == "timestamps") options.timestamps = set;
         if (value.empty()) continue;

@@ -108,7 +108,7 @@ class AgentServer::Core : public std::enable_shared_from_this<Core> {
         const auto options = parse_log_options(call->query, parts_.executor.clock().now());
         if (!options) return answer(call->responder, options.error());
         const bool previous = std::ranges::any_of(call->query, [](const auto& entry) {
-            return entry.first == "previous" && entry.second == "true";
+            return entry.first == "previous" && net::query_switch(entry.second);
         });
         const auto where = call->worker->find_container(call->container, previous);
         const auto bad = [&](std::string message) {

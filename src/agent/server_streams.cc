@@ -12,7 +12,7 @@ constexpr std::string_view spdy = "SPDY/3.1";
 
 bool is_on(const net::Query& query, std::string_view key) {
     for (const auto& [name, value] : query) {
-        if (name == key) return value == "1" || value == "true";
+        if (name == key) return net::query_switch(value);
     }
     return false;
 }

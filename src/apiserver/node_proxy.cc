@@ -48,7 +48,7 @@ std::string exec_query(const Call& call) {
         append(query, query.empty() ? "" : "&", key, "=", net::percent_encoded(value));
     };
     for (const auto& [key, value] : call.options.query) {
-        const bool on = value == "true" || value == "1";
+        const bool on = net::query_switch(value);
         if (key == "stdin" && on) put("input", "1");
         else if (key == "stdout" && on) put("output", "1");
         else if (key == "stderr" && on) put("error", "1");

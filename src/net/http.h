@@ -117,6 +117,9 @@ std::string percent_decoded(std::string_view text);   // bad escapes stay as the
 std::string percent_encoded(std::string_view text);   // everything but RFC 3986 unreserved
 using Query = std::vector<std::pair<std::string, std::string>>;
 Query parse_query(std::string_view text);             // '+' is a space
+// A switch in a query as Kubernetes reads it: on unless "0" or "false" in any case. The Python
+// client writes True and False.
+bool query_switch(std::string_view value);
 std::string_view http_status_text(int status);
 
 }   // namespace skiff::net

@@ -30,6 +30,8 @@ TEST(NetHttp, percent_encoding_and_queries) {
     const auto query = parse_query("a=1&b=x+y%26&c&&d=e=f&=g");
     EXPECT_EQ(query, (Query{{"a", "1"}, {"b", "x y&"}, {"c", ""}, {"d", "e=f"}, {"", "g"}}));
     EXPECT_TRUE(parse_query("").empty());
+    for (const auto* on : {"true", "1", "True", ""}) EXPECT_TRUE(query_switch(on)) << on;
+    for (const auto* off : {"false", "0", "False"}) EXPECT_FALSE(query_switch(off)) << off;
 }
 
 // However a message is cut into pieces, the same is read.
