@@ -2,6 +2,7 @@
 
 #include "apiserver/status.h"
 #include "base/text.h"
+#include "store/object.h"
 
 namespace skiff::apiserver {
 namespace {
@@ -60,13 +61,11 @@ void answer_mutation(Call& call, const Mutation& mutation, const store::ObjectPt
 
 // What a dry run would have stored: the new text under the revision the object has now.
 store::ObjectPtr imagined(const StoredText& text, const store::ObjectPtr& current) {
+    if (current) return store::make_object({.text = text.text, .splice_at = text.splice_at, .created = current->created,
+                                            .modified = current->modified, .attributes = nullptr});
     store::Object object;
     object.text = Bytes{text.text};
     object.splice_at = text.splice_at;
-    if (current) {
-        object.modified = current->modified;
-        object.text = object.with_revision(current->modified);
-    }
     return std::make_shared<const store::Object>(std::move(object));
 }
 
