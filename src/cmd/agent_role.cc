@@ -71,7 +71,8 @@ Result<> serve(const Flags& flags) {
 int run_agent(const std::vector<std::string>& arguments) {
     block_end_signals();
     const auto flags = Flags::parse(arguments, agent_flags);
-    const auto done = flags ? serve(*flags) : std::unexpected{flags.error()};
+    if (!flags) return complain(flags.error().message);
+    const auto done = serve(*flags);
     if (done) return 0;
     log_error("the agent cannot go on", {{"error", done.error().message}});
     return complain(done.error().message);

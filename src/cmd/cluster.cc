@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/containerd_config.h"
+#include "api/names.h"
 #include "base/os.h"
 #include "base/text.h"
 #include "cmd/leftovers.h"
@@ -205,6 +206,8 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
     taken.push_back(*parse_range(cluster.pod_cidr));
     cluster.service_cidr = wishes.service_cidr.empty() ? free_range("10.96.0.0/16", 1u << 16, 64, taken) : wishes.service_cidr;
     cluster.node_name = wishes.node_name.empty() ? host_name() : wishes.node_name;
+    if (const auto wrong = api::check_dns1123_subdomain(cluster.node_name); !wrong.empty())
+        return fail(Reason::Invalid, concat("--node-name: '", cluster.node_name, "': ", wrong));
     cluster.runtime_endpoint = wishes.runtime_endpoint;
     TRY_OK(make_directories(cluster.root, 0755));
     TRY_OK(save(cluster));

@@ -27,7 +27,10 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-int run_version(const Arguments&) {
+int run_version(const Arguments& arguments) {
+    // --root means nothing here, but every verb takes it.
+    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}});
+    if (!flags) return complain(flags.error().message);
     std::printf("skiff %.*s (Kubernetes %.*s)\n", static_cast<int>(apiserver::skiff_version.size()), apiserver::skiff_version.data(),
                 static_cast<int>(apiserver::kubernetes_version.size()), apiserver::kubernetes_version.data());
     return 0;
@@ -70,7 +73,8 @@ int usage(FILE* to) {
     for (const auto& verb : verbs)
         if (!verb.help.empty())
             std::fprintf(to, "  %-12s%.*s\n", std::string{verb.name}.c_str(), static_cast<int>(verb.help.size()), verb.help.data());
-    std::fputs("\nEvery verb takes --root DIR (default /var/lib/skiff); several clusters can live on one machine.\n", to);
+    std::fputs("\nEvery verb takes --root DIR (default /var/lib/skiff); several clusters can live on one machine.\n"
+               "skiff <verb> --help lists the flags of a verb.\n", to);
     return to == stdout ? 0 : 2;
 }
 

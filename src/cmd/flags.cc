@@ -1,16 +1,24 @@
 #include "cmd/flags.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include "base/text.h"
 
 namespace skiff::cmd {
 
-Result<Flags> Flags::parse(const std::vector<std::string>& arguments, const std::vector<FlagSpec>& known) {
+Result<Flags> Flags::parse(const std::vector<std::string>& arguments, const std::vector<FlagSpec>& known, size_t words_max) {
     Flags flags;
     for (size_t i = 0; i < arguments.size(); ++i) {
         const std::string_view argument = arguments[i];
+        if (argument == "--help" || argument == "-h") {
+            std::fputs(concat("flags:\n", help_of(known)).c_str(), stdout);
+            std::exit(0);
+        }
         if (!argument.starts_with("--") || argument.size() == 2) {
+            if (flags.arguments_.size() == words_max)
+                return fail(Reason::Invalid, concat("'", argument, "' is not a flag; the flags are:\n", help_of(known)));
             flags.arguments_.emplace_back(argument);
             continue;
         }

@@ -39,7 +39,7 @@ Result<> list(const Cluster& cluster) {
 
 int run_image(const std::vector<std::string>& arguments) {
     constexpr auto usage = "usage: skiff image import FILE | skiff image list";
-    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}});
+    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}}, 2);
     if (!flags) return complain(flags.error().message);
     if (::geteuid() != 0) return complain("images belong to the node: sudo skiff image …");
     const auto cluster = load_cluster(flags->text("root", default_root));

@@ -12,6 +12,7 @@
 #include "cmd/bootstrap_token.h"
 #include "cmd/flags.h"
 #include "cmd/pki.h"
+#include "cmd/progress.h"
 #include "cmd/signals.h"
 #include "controllers/controllers.h"
 #include "net/server.h"
@@ -127,7 +128,8 @@ Result<> serve(const Flags& flags) {
 int run_server(const std::vector<std::string>& arguments) {
     block_end_signals();
     const auto flags = Flags::parse(arguments, server_flags);
-    const auto done = flags ? serve(*flags) : std::unexpected{flags.error()};
+    if (!flags) return complain(flags.error().message);
+    const auto done = serve(*flags);
     if (done) return 0;
     log_error("the server cannot go on", {{"error", done.error().message}});
     std::fprintf(stderr, "skiff server: %s\n", done.error().message.c_str());
