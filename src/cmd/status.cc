@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdio>
 
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -13,6 +14,8 @@
 
 namespace skiff::cmd {
 namespace {
+
+constexpr uint64_t full_disk_bytes = 1u << 20;   // with less left the store soon takes only deletions
 
 // Memory that is the process' own share, in KiB (smaps_rollup's Pss).
 uint64_t pss_kib(pid_t pid) {
@@ -58,6 +61,9 @@ std::vector<std::string> problems(const Cluster& cluster, bool all_running) {
         else found.push_back(concat("a part does not run; the supervisor starts it again, its log is below ", cluster.path("log")));
         return found;
     }
+    struct statvfs disk{};
+    if (::statvfs(cluster.root.c_str(), &disk) == 0 && uint64_t{disk.f_bavail} * disk.f_frsize < full_disk_bytes)
+        found.push_back(concat("the disk of ", cluster.root, " is full, nothing can be written: free some space"));
     const auto pki = ensure_pki(cluster, {}, os_clock());
     if (!pki) return {pki.error().message};
     const auto probe = ApiProbe::make(cluster, *pki);
@@ -89,6 +95,10 @@ int status(const Cluster& cluster) {
         const auto memory = pss_kib(process->pid);
         if (part != "containerd") total += memory;
         print({part, "running", memory ? megabytes(memory) : "?", uptime_of(*process)});
+    }
+    if (all_running && ::geteuid() != 0) {
+        std::printf("\nEvery part runs. Only root sees more: sudo skiff status\n");
+        return 0;
     }
     std::printf("\nSkiff itself: %s\n", megabytes(total).c_str());
     const auto wrong = problems(cluster, all_running);
