@@ -1,5 +1,6 @@
 #include "cmd/kubeconfig.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <pwd.h>
@@ -105,6 +106,14 @@ Result<std::string> merge_context(const Caller& caller, const Cluster& cluster, 
     if (config.text_at({"current-context"}).empty()) config.set(arena, "current-context", text(name));
     TRY_OK(write_config(caller, document));
     return path;
+}
+
+bool has_context(const Caller& caller, const Cluster& cluster) {
+    const auto document = load_config(config_path(caller));
+    const auto* contexts = document ? document->root.find("contexts") : nullptr;
+    return contexts && std::ranges::any_of(contexts->items(), [name = cluster.context_name()](const auto& entry) {
+        return entry.text_at({"name"}) == name;
+    });
 }
 
 Result<bool> remove_context(const Caller& caller, const Cluster& cluster) {

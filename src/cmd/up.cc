@@ -115,6 +115,9 @@ Result<> up(const Flags& flags) {
     TRY(const auto probe, ApiProbe::make(cluster, pki));
     if (running(cluster.supervisor_pid_file())) {
         if (probe->ready() && probe->node_ready(cluster.node_name).value_or(false)) {
+            // An `up` that was interrupted may not have come to the context.
+            const auto who = caller();
+            if (who && !has_context(*who, cluster)) tell_caller(cluster, pki, progress);
             progress.say(concat("The cluster at ", root, " is up already; nothing was changed."));
             return {};
         }
