@@ -73,7 +73,8 @@ Removed remove_mounts(const std::string& below) {
     const auto table = read_file("/proc/self/mountinfo");
     if (!table) return removed;
     for (const auto& point : agent::mount_points_below(*table, below))
-        if (::umount2(point.c_str(), MNT_DETACH) == 0) removed.push_back("mount " + point);
+        // A disk the user mounted as the root is the user's.
+        if (point != below && ::umount2(point.c_str(), MNT_DETACH) == 0) removed.push_back("mount " + point);
     return removed;
 }
 

@@ -35,6 +35,16 @@ void tell(Progress& progress, const Removed& removed) {
     if (removed.size() > lines_max) progress.say(concat("  … and ", removed.size() - lines_max, " more like it"));
 }
 
+// What Skiff made below the root; a root that held files of the user's keeps them. cluster.json goes
+// last: as long as it is there, `reset` can be run again.
+Result<> remove_root(const Cluster& cluster, Progress& progress) {
+    for (const auto* name : {"admin.kubeconfig", "agent", "containerd", "log", "run", "server", "cluster.json"})
+        TRY_OK(remove_tree(cluster.path(name)));
+    if (::rmdir(cluster.root.c_str()) == 0) progress.say(concat("  removed ", cluster.root));
+    else progress.say(concat("  left ", cluster.root, ": it is a mount, or holds files that are not Skiff's"));
+    return {};
+}
+
 int reset(const Cluster& cluster) {
     Progress progress{os_clock()};
     progress.say(concat("Removing the cluster ", cluster.id, " at ", cluster.root));
@@ -55,8 +65,7 @@ int reset(const Cluster& cluster) {
         if (context && *context) progress.say(concat("  removed context '", cluster.context_name(), "' from ", who->home, "/.kube/config"));
         if (!context) progress.say("  " + context.error().message);
     }
-    if (const auto gone = remove_tree(cluster.root); !gone) return complain(concat(cluster.root, " is not quite empty: ", gone.error().message));
-    progress.say(concat("  removed ", cluster.root));
+    if (const auto gone = remove_root(cluster, progress); !gone) return complain(concat(cluster.root, " is not quite empty: ", gone.error().message));
     progress.say(concat("The cluster is gone, after ", seconds_text(progress.total()), "."));
     return 0;
 }
