@@ -91,6 +91,9 @@ class Core : public std::enable_shared_from_this<Core> {
 
 Result<> Core::load() {
     const MonoTime started = executor_.clock().monotonic();
+    // What the last process wrote and did not live to sync is about to be shown: a power cut must
+    // not take it back.
+    TRY_OK(engine_->sync());
     TRY(reserved_, engine_->reserved());
     TRY(const int64_t compacted, engine_->compacted());
     load_floor_ = {compacted};
