@@ -89,7 +89,8 @@ class FaultStream final : public client::Transport::Stream {
         void event(client::WatchEvent event) override {
             if (cut_) return;
             auto& cluster = line_->cluster;
-            cluster.world().pass();
+            if (cluster.world().chance(cluster.faults.slow_watch)) cluster.world().sleep(cluster.world().between(0ms, 3s));
+            else cluster.world().pass();
             if (cut_ || !line_->open || cluster.dead()) return;
             if (cluster.world().chance(cluster.faults.dropped_watch)) {
                 cut_ = true;

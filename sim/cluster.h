@@ -20,6 +20,7 @@ struct Faults {
     double lost_request = 0;
     double lost_answer = 0;
     double slow = 0;
+    double slow_watch = 0;      // an event and all behind it
     double dropped_watch = 0;   // at an event
     double expired_watch = 0;   // at its begin
 };

@@ -53,7 +53,7 @@ class Story {
   private:
     void weather() {
         const auto some = [&](double most) { return world_.chance(0.3) ? 0 : most * static_cast<double>(world_.below(1000)) / 1000; };
-        cluster_.faults = {.lost_request = some(0.2), .lost_answer = some(0.2), .slow = some(0.2), .dropped_watch = some(0.1), .expired_watch = some(0.3)};
+        cluster_.faults = {.lost_request = some(0.2), .lost_answer = some(0.2), .slow = some(0.2), .slow_watch = some(0.2), .dropped_watch = some(0.1), .expired_watch = some(0.3)};
         crashes_ = world_.chance(0.7);
     }
 

@@ -18,6 +18,7 @@ extern "C" int __wrap_pthread_mutex_lock(pthread_mutex_t* mutex);
 extern "C" int __wrap_pthread_mutex_lock(pthread_mutex_t* mutex) {
     auto* world = skiff::sim::World::current();
     if (!world) return __real_pthread_mutex_lock(mutex);
+    world->pass_before_lock();
     int got = EBUSY;
     while ((got = pthread_mutex_trylock(mutex)) == EBUSY) world->wait_for_lock();
     return got;
@@ -43,7 +44,9 @@ void SeededRandom::fill(std::span<unsigned char> bytes) {
 }
 
 World::World(uint64_t seed, uint64_t steps_max)
-    : seed_{seed}, steps_max_{steps_max}, random_{seed * 2 + 1}, choice_{seed * 2} {}
+    : seed_{seed}, steps_max_{steps_max}, random_{seed * 2 + 1}, choice_{seed * 2} {
+    lock_pass_probability_ = seed % 3 == 0 ? 0.02 : 0;   // finer steps cost more of them
+}
 
 World::~World() {
     for (const auto& thread : threads_) {
@@ -162,6 +165,12 @@ void World::work(Thread& self) {
 
 void World::pass() {
     if (!chance(pass_probability)) return;
+    ready_.push_back({.thread = running_});
+    switch_away();
+}
+
+void World::pass_before_lock() {
+    if (!running_ || !chance(lock_pass_probability_)) return;
     ready_.push_back({.thread = running_});
     switch_away();
 }

@@ -58,6 +58,7 @@ class World {
 
     // The world whose task calls; null on any other thread.
     static World* current();
+    void pass_before_lock();      // in some worlds others may run there too
     void wait_for_lock();         // somebody else holds it
 
   private:
@@ -97,6 +98,7 @@ class World {
     SeededRandom choice_;
     MonoTime now_{std::chrono::hours{1}};
     uint64_t steps_ = 0;
+    double lock_pass_probability_ = 0;
     uint64_t trace_ = 1469598103934665603u;
     std::vector<Ready> ready_;
     std::vector<Ready> locked_out_;
