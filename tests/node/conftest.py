@@ -2,6 +2,7 @@
 import json
 import pathlib
 import re
+import shutil
 import tempfile
 
 import pytest
@@ -103,3 +104,4 @@ def space(cluster, request):
     yield made
     cluster.kubectl(f"delete pods --all -n {name} --grace-period=0 --force --wait=false")
     cluster.kubectl(f"delete namespace {name} --wait=false")
+    shutil.rmtree(made.folder, ignore_errors=True)
