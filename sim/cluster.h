@@ -35,8 +35,10 @@ class FaultTransport final : public client::Transport {
     FaultTransport(Cluster& cluster, Executor& own, apiserver::User user)
         : cluster_{cluster}, own_{own}, user_{std::move(user)} {}
     ~FaultTransport() override;   // what is under way gets no answer any more
-    void send(client::ApiRequest request, std::move_only_function<void(Result<client::ApiResponse>)> done) override;
-    std::unique_ptr<Stream> watch(client::ApiRequest request, std::shared_ptr<client::WatchSink> sink) override;
+    void send(client::ApiRequest request,
+              std::move_only_function<void(Result<client::ApiResponse>)> done) override;
+    std::unique_ptr<Stream> watch(client::ApiRequest request,
+                                  std::shared_ptr<client::WatchSink> sink) override;
 
   private:
     Cluster& cluster_;
@@ -50,7 +52,7 @@ class Cluster {
     ~Cluster();
 
     void start();
-    void crash();                 // waits until nothing of it is left
+    void crash();                          // waits until nothing of it is left
     void wait_for_death(MonoTime until);   // of the server, by its disk
     bool dead() const { return disk_.dead(); }
     // Every watch has told all there is.
@@ -84,9 +86,12 @@ class Cluster {
         bool writes = false;
     };
     struct ByNumber {
-        bool operator()(const auto& left, const auto& right) const { return left->number < right->number; }
+        bool operator()(const auto& left, const auto& right) const {
+            return left->number < right->number;
+        }
     };
-    void answer(const std::shared_ptr<Under>& call, Result<client::ApiResponse> result, Duration delay = {});
+    void answer(const std::shared_ptr<Under>& call, Result<client::ApiResponse> result,
+                Duration delay = {});
     void check_answer(const Under& call, const Result<client::ApiResponse>& result);
     Duration delay();
 
@@ -94,7 +99,8 @@ class Cluster {
     Record record_;
     Disk disk_;
     std::unique_ptr<Server> server_;
-    std::set<std::shared_ptr<Under>, ByNumber> under_way_;   // in the order they came: addresses decide nothing
+    std::set<std::shared_ptr<Under>, ByNumber>
+        under_way_;   // in the order they came: addresses decide nothing
     std::map<uint64_t, class FaultStream*> streams_;   // likewise
     uint64_t last_number_ = 0;
     std::shared_ptr<Waiter> death_;

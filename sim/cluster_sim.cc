@@ -34,13 +34,16 @@ struct Room {
 
 class Story {
   public:
-    Story(World& world, Disk::Kind disk) : world_{world}, cluster_{world, disk}, users_{cluster_, nodes} {}
+    Story(World& world, Disk::Kind disk)
+        : world_{world}, cluster_{world, disk}, users_{cluster_, nodes} {}
 
     void tell(Outcome& outcome) {
         weather();
         cluster_.start();
         for (int i = 0; i < nodes; ++i)
-            agents_[i] = std::make_unique<HollowAgent>(cluster_, users_.node(i), 1000 + static_cast<int>(world_.below(3000)), 3 + static_cast<int>(world_.below(8)));
+            agents_[i] = std::make_unique<HollowAgent>(cluster_, users_.node(i),
+                                                       1000 + static_cast<int>(world_.below(3000)),
+                                                       3 + static_cast<int>(world_.below(8)));
         users_.begin(static_cast<int>(20 + world_.below(40)), 1500ms);
         const auto end = world_.now() + storm;
         while (world_.now() < end || !users_.done()) step(outcome);
@@ -52,8 +55,15 @@ class Story {
 
   private:
     void weather() {
-        const auto some = [&](double most) { return world_.chance(0.3) ? 0 : most * static_cast<double>(world_.below(1000)) / 1000; };
-        cluster_.faults = {.lost_request = some(0.2), .lost_answer = some(0.2), .slow = some(0.2), .slow_watch = some(0.2), .dropped_watch = some(0.1), .expired_watch = some(0.3)};
+        const auto some = [&](double most) {
+            return world_.chance(0.3) ? 0 : most * static_cast<double>(world_.below(1000)) / 1000;
+        };
+        cluster_.faults = {.lost_request = some(0.2),
+                           .lost_answer = some(0.2),
+                           .slow = some(0.2),
+                           .slow_watch = some(0.2),
+                           .dropped_watch = some(0.1),
+                           .expired_watch = some(0.3)};
         crashes_ = world_.chance(0.7);
     }
 
@@ -103,7 +113,8 @@ class Story {
     std::string missing() const {
         const auto& state = cluster_.record().state();
         for (const auto* name : {"default", "kube-system", "kube-public", "kube-node-lease"})
-            if (!cluster_.record().find(concat("/registry/namespaces/", name))) return concat("the namespace ", name);
+            if (!cluster_.record().find(concat("/registry/namespaces/", name)))
+                return concat("the namespace ", name);
         std::map<std::string, Room> rooms;
         std::vector<std::pair<std::string, codec::Document>> pods;
         for (const auto& [key, stored] : state) {
@@ -111,13 +122,16 @@ class Story {
             auto document = codec::parse_json(stored.text);
             if (!document) return key;
             const auto& object = document->root;
-            if (!object.text_at({"metadata", "deletionTimestamp"}).empty()) return concat("the end of ", key);
+            if (!object.text_at({"metadata", "deletionTimestamp"}).empty())
+                return concat("the end of ", key);
             if (key.starts_with("/registry/namespaces/")) {
                 const auto what = lacks(key.substr(key.rfind('/') + 1));
                 if (!what.empty()) return what;
             }
             if (key.starts_with("/registry/minions/")) {
-                const auto amount = [&](std::string_view name) { return api::Quantity::parse(object.text_at({"status", "allocatable", name})); };
+                const auto amount = [&](std::string_view name) {
+                    return api::Quantity::parse(object.text_at({"status", "allocatable", name}));
+                };
                 if (!amount("cpu") || !amount("pods")) return concat(key, " has not registered");
                 auto& room = rooms[key.substr(key.rfind('/') + 1)];
                 room.cpu += amount("cpu")->milli_value();
@@ -134,31 +148,41 @@ class Story {
         }
         if (rooms.size() != static_cast<size_t>(nodes)) return "a node";
         for (const auto& [key, document] : pods)
-            if (const auto what = not_settled(key, document.root, rooms); !what.empty()) return what;
+            if (const auto what = not_settled(key, document.root, rooms); !what.empty())
+                return what;
         return {};
     }
 
     std::string lacks(const std::string& name_space) const {
-        if (!cluster_.record().find(concat("/registry/serviceaccounts/", name_space, "/default"))) return concat("the service account of ", name_space);
-        const auto* ca = cluster_.record().find(concat("/registry/configmaps/", name_space, "/kube-root-ca.crt"));
+        if (!cluster_.record().find(concat("/registry/serviceaccounts/", name_space, "/default")))
+            return concat("the service account of ", name_space);
+        const auto* ca = cluster_.record().find(
+            concat("/registry/configmaps/", name_space, "/kube-root-ca.crt"));
         const auto parsed = ca ? codec::parse_json(ca->text) : fail(Reason::NotFound, "");
-        if (!parsed || parsed->root.text_at({"data", "ca.crt"}) != root_ca || parsed->root.at_path({"data"})->size() != 1)
+        if (!parsed || parsed->root.text_at({"data", "ca.crt"}) != root_ca ||
+            parsed->root.at_path({"data"})->size() != 1)
             return concat("the root certificate of ", name_space);
         return {};
     }
 
-    static std::string not_settled(const std::string& key, const codec::Json& pod, const std::map<std::string, Room>& rooms) {
+    static std::string not_settled(const std::string& key, const codec::Json& pod,
+                                   const std::map<std::string, Room>& rooms) {
         const auto phase = pod.text_at({"status", "phase"});
         if (!pod.text_at({"spec", "nodeName"}).empty()) {
             const auto name = key.substr(key.rfind('/') + 1);
-            const auto want = name.starts_with("ends-") ? "Succeeded" : name.starts_with("fails-") ? "Failed" : "Running";
+            const auto want = name.starts_with("ends-")    ? "Succeeded"
+                              : name.starts_with("fails-") ? "Failed"
+                                                           : "Running";
             return phase == want ? "" : concat(key, " is '", phase, "', not ", want);
         }
         for (const auto& [node, room] : rooms)
-            if (milli_cpu_of_pod(pod) <= room.cpu && room.pods >= 1) return concat(key, " has no node, but fits on ", node);
+            if (milli_cpu_of_pod(pod) <= room.cpu && room.pods >= 1)
+                return concat(key, " has no node, but fits on ", node);
         if (const auto* conditions = pod.at_path({"status", "conditions"}))
             for (const auto& condition : conditions->items())
-                if (condition.text_at({"type"}) == "PodScheduled" && condition.text_at({"reason"}) == "Unschedulable") return {};
+                if (condition.text_at({"type"}) == "PodScheduled" &&
+                    condition.text_at({"reason"}) == "Unschedulable")
+                    return {};
         return concat(key, " does not say that it cannot be scheduled");
     }
 
@@ -201,11 +225,14 @@ void live_many(const char* what, Disk::Kind disk, int usual) {
             return;
         }
     }
-    std::printf("%s: %zu worlds, %zu writes, %d crashes, slowest arrival %s, trace %016llx\n", what, seeds.size(), writes, crashes,
-                go_duration(slowest).c_str(), static_cast<unsigned long long>(trace));
+    std::printf("%s: %zu worlds, %zu writes, %d crashes, slowest arrival %s, trace %016llx\n", what,
+                seeds.size(), writes, crashes, go_duration(slowest).c_str(),
+                static_cast<unsigned long long>(trace));
 }
 
-TEST(Cluster, keeps_its_promises_on_the_memory_engine) { live_many("memory engine", Disk::Kind::Memory, 150); }
+TEST(Cluster, keeps_its_promises_on_the_memory_engine) {
+    live_many("memory engine", Disk::Kind::Memory, 150);
+}
 
 TEST(Cluster, keeps_its_promises_on_sqlite) { live_many("sqlite", Disk::Kind::Sqlite, 80); }
 

@@ -6,7 +6,8 @@ namespace skiff::sim {
 
 class RecordingEngine final : public store::Engine {
   public:
-    RecordingEngine(Disk& disk, std::unique_ptr<store::Engine> engine) : disk_{disk}, engine_{std::move(engine)} {}
+    RecordingEngine(Disk& disk, std::unique_ptr<store::Engine> engine)
+        : disk_{disk}, engine_{std::move(engine)} {}
 
     Result<> load(const std::function<void(store::LogRow&&)>& row) override {
         std::vector<store::LogRow> rows;
@@ -23,22 +24,34 @@ class RecordingEngine final : public store::Engine {
         if (before) return end();
         disk_.world_.pass();
         auto done = engine_->append(rows, durable);
-        if (done) disk_.record_.appended(rows, durable);
-        else if (done.error().reason != Reason::ServiceUnavailable) disk_.record_.doubtful(rows);
+        if (done)
+            disk_.record_.appended(rows, durable);
+        else if (done.error().reason != Reason::ServiceUnavailable)
+            disk_.record_.doubtful(rows);
         if (!done) disk_.kill();
         if (dies) return end();
         return done;
     }
-    Result<> compact(const std::vector<int64_t>& ids, int64_t through) override { return guarded([&] { return engine_->compact(ids, through); }); }
+    Result<> compact(const std::vector<int64_t>& ids, int64_t through) override {
+        return guarded([&] { return engine_->compact(ids, through); });
+    }
     Result<int64_t> compacted() override { return engine_->compacted(); }
-    Result<> reserve(int64_t below) override { return guarded([&] { return engine_->reserve(below); }); }
+    Result<> reserve(int64_t below) override {
+        return guarded([&] { return engine_->reserve(below); });
+    }
     Result<int64_t> reserved() override { return engine_->reserved(); }
-    Result<> tidy(Load load) override { return guarded([&] { return engine_->tidy(load); }); }
-    Result<> sync() override { return guarded([&] { return engine_->sync(); }); }
+    Result<> tidy(Load load) override {
+        return guarded([&] { return engine_->tidy(load); });
+    }
+    Result<> sync() override {
+        return guarded([&] { return engine_->sync(); });
+    }
     Result<> snapshot_to(const std::string& path) override { return engine_->snapshot_to(path); }
 
   private:
-    static std::unexpected<Error> gone() { return fail(Reason::InternalError, "the process is dead"); }
+    static std::unexpected<Error> gone() {
+        return fail(Reason::InternalError, "the process is dead");
+    }
     std::unexpected<Error> end() {
         disk_.kill();
         return gone();
@@ -67,7 +80,10 @@ Result<std::unique_ptr<store::Engine>> Disk::open(std::function<void()> died) {
         engine = store::make_memory_engine(log_);
     } else {
         files_->start_process();
-        TRY(engine, store::open_sqlite({.path = "/store.db", .vfs = files_->name(), .reserve_bytes = 64u << 10, .checkpoint_pages = 8}));
+        TRY(engine, store::open_sqlite({.path = "/store.db",
+                                        .vfs = files_->name(),
+                                        .reserve_bytes = 64u << 10,
+                                        .checkpoint_pages = 8}));
     }
     return std::make_unique<RecordingEngine>(*this, std::move(engine));
 }
@@ -77,8 +93,11 @@ void Disk::die_at_write(uint64_t writes_from_now) {
     if (!files_) return;
     // In the middle of SQLite's own calls, of which a commit has several.
     using Fault = store::FaultDisk::Fault;
-    const uint64_t at = writes_from_now == 0 ? 0 : files_->calls() + writes_from_now * 3 + world_.below(3);
-    const Fault fault = world_.chance(0.4) ? Fault::PowerCut : world_.chance(0.5) ? Fault::Kill : Fault::TornKill;
+    const uint64_t at =
+        writes_from_now == 0 ? 0 : files_->calls() + writes_from_now * 3 + world_.below(3);
+    const Fault fault = world_.chance(0.4)   ? Fault::PowerCut
+                        : world_.chance(0.5) ? Fault::Kill
+                                             : Fault::TornKill;
     lossy_ = lossy_ || (at > 0 && fault == Fault::PowerCut);
     files_->fail_call(at, fault);
     writes_left_ = 0;

@@ -29,7 +29,8 @@ void stay_on_one_processor() {
 std::vector<uint64_t> seeds_to_run(int usual) {
     if (only_seed) return {*only_seed};
     std::vector<uint64_t> seeds;
-    for (int i = 1; i <= seeds_count.value_or(usual); ++i) seeds.push_back(static_cast<uint64_t>(i));
+    for (int i = 1; i <= seeds_count.value_or(usual); ++i)
+        seeds.push_back(static_cast<uint64_t>(i));
     return seeds;
 }
 
@@ -40,14 +41,20 @@ int main(int argc, char** argv) {
     testing::InitGoogleTest(&argc, argv);
     set_log_level(LogLevel::Error);
     sim::stay_on_one_processor();
-    if (const char* count = std::getenv("SKIFF_SIM_SEEDS")) sim::seeds_count = parse_number<int>(count);
+    if (const char* count = std::getenv("SKIFF_SIM_SEEDS"))
+        sim::seeds_count = parse_number<int>(count);
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
-        if (word == "--seed" && i + 1 < argc) sim::only_seed = parse_number<uint64_t>(argv[++i]);
-        else if (word.starts_with("--seed=")) sim::only_seed = parse_number<uint64_t>(word.substr(7));
-        else if (word == "--verbose") set_log_level(LogLevel::Debug);
+        if (word == "--seed" && i + 1 < argc)
+            sim::only_seed = parse_number<uint64_t>(argv[++i]);
+        else if (word.starts_with("--seed="))
+            sim::only_seed = parse_number<uint64_t>(word.substr(7));
+        else if (word == "--verbose")
+            set_log_level(LogLevel::Debug);
         else {
-            std::fprintf(stderr, "usage: skiff_sim [--seed N] [--verbose] [googletest's flags]; SKIFF_SIM_SEEDS=N: how many worlds\n");
+            std::fprintf(stderr,
+                         "usage: skiff_sim [--seed N] [--verbose] [googletest's flags]; "
+                         "SKIFF_SIM_SEEDS=N: how many worlds\n");
             return 2;
         }
     }

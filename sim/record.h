@@ -68,11 +68,11 @@ class Record {
     World& world_;
     std::map<std::string, Stored> state_;
     std::map<std::string, std::vector<Change>> changes_;
-    std::map<int64_t, bool> revisions_;           // committed: durable
+    std::map<int64_t, bool> revisions_;   // committed: durable
     std::vector<store::LogRow> doubtful_;
-    std::map<std::string, std::string> uids_;     // uid: key
+    std::map<std::string, std::string> uids_;   // uid: key
     std::map<std::string, Node> nodes_;
-    std::map<std::string, Pod> pods_;             // by uid
+    std::map<std::string, Pod> pods_;   // by uid
     std::vector<std::string> broken_;
     int64_t last_id_ = 0;
     size_t writes_ = 0;

@@ -13,8 +13,14 @@ constexpr client::ResourceName node_resource{"", "v1", "nodes"};
 }   // namespace
 
 Users::Users(Cluster& cluster, int nodes)
-    : cluster_{cluster}, world_{cluster.world()}, nodes_{nodes}, process_{world_},
-      transport_{cluster, process_, {.name = "jane", .uid = {}, .groups = {"system:masters"}, .extra = {}}}, client_{process_, transport_, "kubectl"} {}
+    : cluster_{cluster},
+      world_{cluster.world()},
+      nodes_{nodes},
+      process_{world_},
+      transport_{cluster,
+                 process_,
+                 {.name = "jane", .uid = {}, .groups = {"system:masters"}, .extra = {}}},
+      client_{process_, transport_, "kubectl"} {}
 
 Users::~Users() { process_.settle(); }
 
@@ -46,16 +52,21 @@ std::string Users::some_namespace() {
     std::vector<std::string> names{"default"};
     const std::string prefix = "/registry/namespaces/";
     for (const auto& [key, stored] : cluster_.record().state())
-        if (key.starts_with(concat(prefix, "ns-")) && !stored.text.empty()) names.push_back(key.substr(prefix.size()));
+        if (key.starts_with(concat(prefix, "ns-")) && !stored.text.empty())
+            names.push_back(key.substr(prefix.size()));
     return names[world_.below(names.size())];
 }
 
 void Users::make_pod(const std::string& name_space) {
-    static constexpr std::string_view kinds[] = {"runs-", "runs-", "runs-", "ends-", "fails-", "big-"};
+    static constexpr std::string_view kinds[] = {"runs-", "runs-",  "runs-",
+                                                 "ends-", "fails-", "big-"};
     const auto kind = kinds[world_.below(std::size(kinds))];
     const auto cpu = kind == "big-" ? 1500 + world_.below(6000) : 50 + world_.below(800);
-    const auto body = concat(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")", kind, world_.below(12), R"("},"spec":{"terminationGracePeriodSeconds":)",
-                             world_.below(20), R"(,"containers":[{"name":"c","image":"busybox","resources":{"requests":{"cpu":")", cpu, R"(m"}}}]}})");
+    const auto body =
+        concat(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")", kind, world_.below(12),
+               R"("},"spec":{"terminationGracePeriodSeconds":)", world_.below(20),
+               R"(,"containers":[{"name":"c","image":"busybox","resources":{"requests":{"cpu":")",
+               cpu, R"(m"}}}]}})");
     static_cast<void>(client_.create_text(pods, name_space, body));
 }
 
@@ -70,12 +81,16 @@ std::string Users::some_key(const std::string& prefix) {
 void Users::replace_pod() {
     const auto key = some_key("/registry/pods/");
     if (key.empty()) return;
-    const auto [name_space, name] = cut(std::string_view{key}.substr(std::string_view{"/registry/pods/"}.size()), '/');
+    const auto [name_space, name] =
+        cut(std::string_view{key}.substr(std::string_view{"/registry/pods/"}.size()), '/');
     client::DeletePreconditions now;
     now.grace_period_seconds = 0;
-    static_cast<void>(client_.remove_text(pods, {std::string{name_space}, std::string{*name}}, now));
-    const auto body = concat(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")", *name, R"("},"spec":{"containers":[{"name":"c","image":"busybox",)",
-                             R"("resources":{"requests":{"cpu":")", 50 + world_.below(2000), R"(m"}}}]}})");
+    static_cast<void>(
+        client_.remove_text(pods, {std::string{name_space}, std::string{*name}}, now));
+    const auto body =
+        concat(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")", *name,
+               R"("},"spec":{"containers":[{"name":"c","image":"busybox",)",
+               R"("resources":{"requests":{"cpu":")", 50 + world_.below(2000), R"(m"}}}]}})");
     static_cast<void>(client_.create_text(pods, name_space, body));
 }
 
@@ -84,34 +99,46 @@ void Users::bind_again() {
     const auto key = some_key("/registry/pods/");
     const auto pod = codec::parse_json(key.empty() ? "{}" : cluster_.record().find(key)->text);
     if (!pod || pod->root.text_at({"spec", "nodeName"}).empty()) return;
-    const auto [name_space, name] = cut(std::string_view{key}.substr(std::string_view{"/registry/pods/"}.size()), '/');
+    const auto [name_space, name] =
+        cut(std::string_view{key}.substr(std::string_view{"/registry/pods/"}.size()), '/');
     const auto other = node(static_cast<int>(world_.below(static_cast<uint64_t>(nodes_))));
-    const auto done = client_.create_text(pods, name_space,
-                                          concat(R"({"apiVersion":"v1","kind":"Binding","metadata":{"name":")", *name, R"(","uid":")",
-                                                 pod->root.text_at({"metadata", "uid"}), R"("},"target":{"kind":"Node","name":")", other, R"("}})"),
-                                          *name, "binding");
+    const auto done =
+        client_.create_text(pods, name_space,
+                            concat(R"({"apiVersion":"v1","kind":"Binding","metadata":{"name":")",
+                                   *name, R"(","uid":")", pod->root.text_at({"metadata", "uid"}),
+                                   R"("},"target":{"kind":"Node","name":")", other, R"("}})"),
+                            *name, "binding");
     if (done) cluster_.record().broken(concat(key, " was bound again, and the answer was yes"));
 }
 
 void Users::make_namespace() {
     const auto name = concat("ns-", world_.below(6));
-    const auto done = client_.create_text(namespaces, "", concat(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":")", name, R"("}})"));
+    const auto done = client_.create_text(
+        namespaces, "",
+        concat(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":")", name, R"("}})"));
     if (done && world_.chance(0.7)) make_pod(name);
 }
 
 void Users::change_config(const std::string& name_space) {
-    const auto name = world_.chance(0.2) ? std::string{"kube-root-ca.crt"} : concat("config-", world_.below(4));
+    const auto name =
+        world_.chance(0.2) ? std::string{"kube-root-ca.crt"} : concat("config-", world_.below(4));
     const auto data = concat(R"("data":{"count":")", ++made_, R"("})");
-    const auto done = client_.patch_text(configmaps, {name_space, name}, client::PatchType::Merge, concat("{", data, "}"));
+    const auto done = client_.patch_text(configmaps, {name_space, name}, client::PatchType::Merge,
+                                         concat("{", data, "}"));
     if (done || done.error().reason != Reason::NotFound) return;
-    static_cast<void>(client_.create_text(configmaps, name_space, concat(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")", name, R"("},)", data, "}")));
+    static_cast<void>(
+        client_.create_text(configmaps, name_space,
+                            concat(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":")",
+                                   name, R"("},)", data, "}")));
 }
 
 void Users::resize() {
     const auto name = node(static_cast<int>(world_.below(static_cast<uint64_t>(nodes_))));
-    static_cast<void>(client_.patch_text(node_resource, {"", name}, client::PatchType::StrategicMerge,
-                                         concat(R"({"status":{"allocatable":{"cpu":")", 500 + world_.below(4000), R"(m","pods":")", 1 + world_.below(10), R"("}}})"),
-                                         "status"));
+    static_cast<void>(
+        client_.patch_text(node_resource, {"", name}, client::PatchType::StrategicMerge,
+                           concat(R"({"status":{"allocatable":{"cpu":")", 500 + world_.below(4000),
+                                  R"(m","pods":")", 1 + world_.below(10), R"("}}})"),
+                           "status"));
 }
 
 void Users::remove(std::string_view plural, const std::string& prefix, bool of_namespaces) {
@@ -119,7 +146,9 @@ void Users::remove(std::string_view plural, const std::string& prefix, bool of_n
     if (key.empty()) return;
     const auto rest = key.substr(key.find('/', 10) + 1);
     const auto [first, second] = cut(rest, '/');
-    const client::ObjectKey object = of_namespaces ? client::ObjectKey{"", rest} : client::ObjectKey{std::string{first}, std::string{second.value_or("")}};
+    const client::ObjectKey object =
+        of_namespaces ? client::ObjectKey{"", rest}
+                      : client::ObjectKey{std::string{first}, std::string{second.value_or("")}};
     client::DeletePreconditions how;
     if (world_.chance(0.2)) how.grace_period_seconds = 0;
     const auto before = cluster_.record().find(key);
@@ -131,7 +160,9 @@ void Users::remove(std::string_view plural, const std::string& prefix, bool of_n
     const auto was = codec::parse_json(text);
     const auto is = now ? codec::parse_json(now->text) : Result<codec::Document>{codec::Document{}};
     if (!now || !was || !is) return;
-    const auto uid = [](const auto& document) { return document->root.text_at({"metadata", "uid"}); };
+    const auto uid = [](const auto& document) {
+        return document->root.text_at({"metadata", "uid"});
+    };
     if (uid(was) == uid(is) && is->root.text_at({"metadata", "deletionTimestamp"}).empty())
         cluster_.record().broken(concat("the deletion of ", key, " was answered, but it is there"));
 }

@@ -68,7 +68,8 @@ void World::run(const std::function<void()>& main) {
 }
 
 Duration World::between(Duration least, Duration most) {
-    return least + Duration{static_cast<int64_t>(below(static_cast<uint64_t>((most - least).count()) + 1))};
+    return least +
+           Duration{static_cast<int64_t>(below(static_cast<uint64_t>((most - least).count()) + 1))};
 }
 
 void World::note(uint64_t number) { trace_ = (trace_ ^ number) * 1099511628211u; }
@@ -77,10 +78,11 @@ void World::note(std::string_view what) {
 }
 
 void World::give_up(std::string_view why) {
-    std::fprintf(stderr, "seed %llu: %.*s (virtual time %s, step %llu)\nsee it again: ./x sim --seed %llu\n",
-                 static_cast<unsigned long long>(seed_), static_cast<int>(why.size()), why.data(),
-                 go_duration(now_.time_since_epoch()).c_str(), static_cast<unsigned long long>(steps_),
-                 static_cast<unsigned long long>(seed_));
+    std::fprintf(
+        stderr, "seed %llu: %.*s (virtual time %s, step %llu)\nsee it again: ./x sim --seed %llu\n",
+        static_cast<unsigned long long>(seed_), static_cast<int>(why.size()), why.data(),
+        go_duration(now_.time_since_epoch()).c_str(), static_cast<unsigned long long>(steps_),
+        static_cast<unsigned long long>(seed_));
     std::fflush(nullptr);
     std::_Exit(3);
 }
@@ -95,7 +97,8 @@ World::Ready World::pick() {
             timer_times_.erase(timers_.begin()->first.second);
             timers_.erase(timers_.begin());
             if (timer.process) ++timer.process->unfinished_;
-            ready_.push_back({.thread = timer.thread, .task = std::move(timer.task), .process = timer.process});
+            ready_.push_back(
+                {.thread = timer.thread, .task = std::move(timer.task), .process = timer.process});
         }
     }
     const auto index = below(ready_.size());
@@ -205,7 +208,8 @@ class WorldWaiter final : public Waiter {
     void notify() override {
         notified_ = true;
         for (auto& [thread, timer] : std::exchange(waiting_, {})) {
-            if (timer && !world_.timer_times_.contains(timer)) continue;   // its time has come already
+            if (timer && !world_.timer_times_.contains(timer))
+                continue;   // its time has come already
             if (timer) world_.remove_timer(timer);
             world_.ready_.push_back({.thread = thread});
         }
@@ -263,7 +267,8 @@ void Process::post(Task task) {
 TimerId Process::after(Duration delay, Task task) {
     if (ending_) return TimerId::None;
     delay = std::clamp<Duration>(delay, Duration::zero(), std::chrono::hours{24 * 365});
-    return static_cast<TimerId>(world_.add_timer(world_.now_ + delay, {.task = std::move(task), .process = this}));
+    return static_cast<TimerId>(
+        world_.add_timer(world_.now_ + delay, {.task = std::move(task), .process = this}));
 }
 
 bool Process::cancel(TimerId id) {

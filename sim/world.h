@@ -41,7 +41,7 @@ class World {
     void run(const std::function<void()>& main);
 
     uint64_t seed() const { return seed_; }
-    Random& random() { return random_; }                       // what components are handed
+    Random& random() { return random_; }                              // what components are handed
     uint64_t below(uint64_t bound) { return choice_.below(bound); }   // what the world decides
     bool chance(double probability) { return choice_.fraction() < probability; }
     Duration between(Duration least, Duration most);
@@ -51,15 +51,15 @@ class World {
     void note(std::string_view what);   // goes into the trace
     void note(uint64_t number);
 
-    void pass();                  // others may run now
-    void sleep(Duration span);    // of the calling task
+    void pass();                 // others may run now
+    void sleep(Duration span);   // of the calling task
     // Ends the program, with what was wrong and how to see it again.
     [[noreturn]] void give_up(std::string_view why);
 
     // The world whose task calls; null on any other thread.
     static World* current();
-    void pass_before_lock();      // in some worlds others may run there too
-    void wait_for_lock();         // somebody else holds it
+    void pass_before_lock();   // in some worlds others may run there too
+    void wait_for_lock();      // somebody else holds it
 
   private:
     friend class Process;
@@ -72,13 +72,13 @@ class World {
         std::thread thread;
     };
     struct Ready {
-        Thread* thread = nullptr;     // goes on; else a task that begins
+        Thread* thread = nullptr;   // goes on; else a task that begins
         Task task;
         Process* process = nullptr;
         bool wants_lock = false;
     };
     struct Timer {
-        Thread* thread = nullptr;     // a wait's deadline; else a task
+        Thread* thread = nullptr;   // a wait's deadline; else a task
         Task task;
         Process* process = nullptr;
     };
@@ -86,7 +86,7 @@ class World {
 
     Ready pick();
     void begin(Ready& next, Thread& self);
-    void switch_away();               // the caller has put itself where it will be found
+    void switch_away();   // the caller has put itself where it will be found
     void work(Thread& self);
     void run_task(Thread& self);
     uint64_t add_timer(MonoTime at, Timer timer);
@@ -111,7 +111,8 @@ class World {
     Thread* running_ = nullptr;
 };
 
-// What runs or dies together: an executor whose end drops what has not begun and waits for the rest.
+// What runs or dies together: an executor whose end drops what has not begun and waits for the
+// rest.
 class Process final : public Executor, private Clock {
   public:
     Process(World& world, Duration clock_skew = {}) : world_{world}, skew_{clock_skew} {}

@@ -95,7 +95,8 @@ TEST(World, the_seed_makes_the_order) {
         World world{seed, 10'000};
         world.run([&] {
             Process process{world};
-            for (char name = 'a'; name < 'h'; ++name) process.post([&order, name] { order += name; });
+            for (char name = 'a'; name < 'h'; ++name)
+                process.post([&order, name] { order += name; });
             process.settle();
         });
         return order;
@@ -130,7 +131,9 @@ TEST(WorldDeathTest, who_never_comes_to_rest_is_a_runaway) {
     EXPECT_EXIT(never_rest(), testing::ExitedWithCode(3), "seed 7: runaway.*\n.*x sim --seed 7");
 }
 
-TEST(WorldDeathTest, when_all_wait_for_ever_it_is_said) { EXPECT_EXIT(wait_for_ever(), testing::ExitedWithCode(3), "deadlock"); }
+TEST(WorldDeathTest, when_all_wait_for_ever_it_is_said) {
+    EXPECT_EXIT(wait_for_ever(), testing::ExitedWithCode(3), "deadlock");
+}
 
 }   // namespace
 }   // namespace skiff::sim

@@ -28,9 +28,13 @@ constexpr Duration retry_most = 1s;
 class Agent::Core {
   public:
     Core(AgentOptions options, Random& random, Executor& executor, net::Loop& loop)
-        : options_{std::move(options)}, random_{random}, executor_{executor}, loop_{loop},
+        : options_{std::move(options)},
+          random_{random},
+          executor_{executor},
+          loop_{loop},
           grpc_{net::make_grpc_client(executor, loop, {.unix_path = options_.runtime_socket})},
-          cri_{make_cri(*grpc_)}, strand_{executor} {}
+          cri_{make_cri(*grpc_)},
+          strand_{executor} {}
 
     ~Core() {
         stopping_ = true;
@@ -66,18 +70,21 @@ class Agent::Core {
     // ---- identity ------------------------------------------------------------------------------
 
     IdentityOptions identity_options() const {
-        return {.folder = options_.root + "/agent/pki", .node_name = options_.node_name,
+        return {.folder = options_.root + "/agent/pki",
+                .node_name = options_.node_name,
                 .addresses = server_addresses()};
     }
     std::vector<std::string> server_addresses() const {
         auto addresses = options_.addresses;
-        if (std::ranges::find(addresses, "127.0.0.1") == addresses.end()) addresses.push_back("127.0.0.1");
+        if (std::ranges::find(addresses, "127.0.0.1") == addresses.end())
+            addresses.push_back("127.0.0.1");
         return addresses;
     }
     net::Endpoint api(std::shared_ptr<net::TlsContext> tls) const {
         return {.host = options_.api_host, .port = options_.api_port, .tls = std::move(tls)};
     }
-    std::unique_ptr<client::Transport> transport_with(std::shared_ptr<net::TlsContext> tls, std::string token) {
+    std::unique_ptr<client::Transport> transport_with(std::shared_ptr<net::TlsContext> tls,
+                                                      std::string token) {
         client::HttpsOptions https;
         https.servers = {api(std::move(tls))};
         https.user_agent = concat("skiff-agent/", options_.version);
@@ -86,7 +93,8 @@ class Agent::Core {
     }
 
     Result<> get_identity() {
-        auto own = load_certificate(identity_options(), CertificateKind::Client, executor_.clock().now());
+        auto own =
+            load_certificate(identity_options(), CertificateKind::Client, executor_.clock().now());
         if (!own) {
             TRY(own, bootstrap());
         }
@@ -102,7 +110,8 @@ class Agent::Core {
         Duration wait = retry_first;
         for (;;) {
             const std::string token = options_.bootstrap_token ? options_.bootstrap_token() : "";
-            Result<net::KeyPair> got = fail(Reason::Unauthorized, "there is no bootstrap token and no certificate");
+            Result<net::KeyPair> got =
+                fail(Reason::Unauthorized, "there is no bootstrap token and no certificate");
             if (!token.empty()) {
                 TRY(auto tls, net::make_client_tls(options_.ca_pem));
                 const auto transport = transport_with(std::move(tls), token);
@@ -110,7 +119,8 @@ class Agent::Core {
                 got = request_certificate(identity_options(), CertificateKind::Client, client);
             }
             if (got || stopping_) return got;
-            if (wait >= retry_most) log_warn("no certificate yet", {{"error", got.error().message}});
+            if (wait >= retry_most)
+                log_warn("no certificate yet", {{"error", got.error().message}});
             pause(wait);
             wait = std::min(wait * 2, retry_most);
         }
@@ -118,7 +128,8 @@ class Agent::Core {
 
     void plan_renewal(CertificateKind kind, const std::string& certificate_pem) {
         const auto at = renewal_time(certificate_pem);
-        const Duration delay = at ? std::max<Duration>(*at - executor_.clock().now(), 1s) : Duration{1h};
+        const Duration delay =
+            at ? std::max<Duration>(*at - executor_.clock().now(), 1s) : Duration{1h};
         strand_.after(delay, [this, kind] { renew(kind); });
     }
 
@@ -138,7 +149,9 @@ class Agent::Core {
 
     // ---- the runtime ---------------------------------------------------------------------------
 
-    void pause(Duration time) { executor_.make_waiter()->wait_until(executor_.clock().monotonic() + time); }
+    void pause(Duration time) {
+        executor_.make_waiter()->wait_until(executor_.clock().monotonic() + time);
+    }
 
     void wait_for_runtime() {
         Duration wait = retry_first;
@@ -146,7 +159,8 @@ class Agent::Core {
             const auto ready = cri_->version();
             if (ready) {
                 if (!options_.own_runtime) return;
-                const auto image = ensure_pause_image(executor_, *cri_, options_.runtime_socket, options_.root + "/agent");
+                const auto image = ensure_pause_image(executor_, *cri_, options_.runtime_socket,
+                                                      options_.root + "/agent");
                 if (image) return;
                 log_warn("pause image not made", {{"error", image.error().message}});
             }
@@ -163,7 +177,9 @@ class Agent::Core {
         node_.node_name = options_.node_name;
         node_.log_root = options_.log_root;
         node_.seccomp_folder = options_.root + "/agent/seccomp";
-        node_.addresses = {options_.addresses.begin(), options_.addresses.begin() + std::min<long>(1, std::ssize(options_.addresses))};
+        node_.addresses = {
+            options_.addresses.begin(),
+            options_.addresses.begin() + std::min<long>(1, std::ssize(options_.addresses))};
         node_.dns.host = parse_resolv_conf(read_file("/etc/resolv.conf").value_or(""));
         node_.dns.cluster_servers = options_.cluster_dns;
         node_.dns.cluster_domain = options_.cluster_domain;
@@ -181,17 +197,24 @@ class Agent::Core {
         checks_ = std::make_unique<Checks>(executor_, loop_, *cri_);
         hooks_ = std::make_unique<HookRunner>(*checks_);
         pods_ = std::make_unique<Pods>(
-            PodParts{executor_, *cri_, *images_, *configs_, *pod_api_, *events_, *hooks_, cgroups_, host_ports_, node_, options_.root},
+            PodParts{executor_, *cri_, *images_, *configs_, *pod_api_, *events_, *hooks_, cgroups_,
+                     host_ports_, node_, options_.root},
             *checks_, [this](const std::string& id) { followers_.ended(id); });
     }
 
     void begin_reporting(const std::shared_ptr<Waiter>& reported) {
-        NodeIdentity identity{.name = options_.node_name, .addresses = node_.addresses, .pod_cidr = options_.pod_cidr,
-                              .labels = options_.labels, .version = options_.version};
+        NodeIdentity identity{.name = options_.node_name,
+                              .addresses = node_.addresses,
+                              .pod_cidr = options_.pod_cidr,
+                              .labels = options_.labels,
+                              .version = options_.version};
         if (const auto port = net::port_of(options_.listener)) identity.agent_port = *port;
-        reporter_ = std::make_unique<NodeReporter>(ReporterParts{
-            .client = *client_, .cri = *cri_, .root = options_.root, .identity = std::move(identity),
-            .reported = [reported] { reported->notify(); }});
+        reporter_ = std::make_unique<NodeReporter>(
+            ReporterParts{.client = *client_,
+                          .cri = *cri_,
+                          .root = options_.root,
+                          .identity = std::move(identity),
+                          .reported = [reported] { reported->notify(); }});
         reporter_->start();
     }
 
@@ -200,7 +223,8 @@ class Agent::Core {
     void begin_pods() {
         client::InformerOptions only_here;
         only_here.query.field_selector = concat("spec.nodeName=", options_.node_name);
-        informer_ = std::make_unique<client::Informer<Pod>>(executor_, random_, *transport_, only_here);
+        informer_ =
+            std::make_unique<client::Informer<Pod>>(executor_, random_, *transport_, only_here);
         informer_->on_change([this](const SharedPod& old, const SharedPod& now) {
             if (adopted_) pods_->changed(old, now);
         });
@@ -219,12 +243,14 @@ class Agent::Core {
         adopted_ = true;
         strand_.post([this] { rotate_logs(); });
         reporter_->look_again();
-        follow_ = follow_container_events(executor_, random_, *grpc_,
-                                          {.event = [this](const ContainerEvent& event) { pods_->event(event); },
-                                           .resync = [this] {
-                                               pods_->resync();
-                                               reporter_->look_again();
-                                           }});
+        follow_ = follow_container_events(
+            executor_, random_, *grpc_,
+            {.event = [this](const ContainerEvent& event) { pods_->event(event); },
+             .resync =
+                 [this] {
+                     pods_->resync();
+                     reporter_->look_again();
+                 }});
     }
 
     void rotate_logs() {
@@ -238,7 +264,8 @@ class Agent::Core {
     // ---- the node's port -----------------------------------------------------------------------
 
     Result<> serve() {
-        auto own = load_certificate(identity_options(), CertificateKind::Serving, executor_.clock().now());
+        auto own =
+            load_certificate(identity_options(), CertificateKind::Serving, executor_.clock().now());
         Duration wait = retry_first;
         while (!own) {
             auto got = request_certificate(identity_options(), CertificateKind::Serving, *client_);
@@ -252,11 +279,15 @@ class Agent::Core {
             wait = std::min(wait * 2, retry_most);
         }
         TRY(server_tls_, net::make_server_tls(own->certificate_pem, own->key_pem, options_.ca_pem));
-        handlers_ = std::make_unique<AgentServer>(ServerParts{
-            .executor = executor_, .cri = *cri_, .followers = followers_,
-            .pods = [this]() -> Pods* { return adopted_ ? pods_.get() : nullptr; },
-            .metrics = [this] { return metrics(); }, .node_name = options_.node_name});
-        TRY(server_, net::make_server({&loop_}, std::move(options_.listener), server_tls_, handlers_->handler()));
+        handlers_ = std::make_unique<AgentServer>(
+            ServerParts{.executor = executor_,
+                        .cri = *cri_,
+                        .followers = followers_,
+                        .pods = [this]() -> Pods* { return adopted_ ? pods_.get() : nullptr; },
+                        .metrics = [this] { return metrics(); },
+                        .node_name = options_.node_name});
+        TRY(server_, net::make_server({&loop_}, std::move(options_.listener), server_tls_,
+                                      handlers_->handler()));
         plan_renewal(CertificateKind::Serving, own->certificate_pem);
         return {};
     }
@@ -266,8 +297,9 @@ class Agent::Core {
         const auto workers = adopted_ ? pods_->all() : std::vector<std::shared_ptr<PodWorker>>{};
         for (const auto& worker : workers) containers += worker->running_logs().size();
         return concat("# TYPE kubelet_running_pods gauge\nkubelet_running_pods ", workers.size(),
-                      "\n# TYPE kubelet_running_containers gauge\nkubelet_running_containers ", containers,
-                      "\n# TYPE kubelet_node_name gauge\nkubelet_node_name{node=\"", options_.node_name, "\"} 1\n");
+                      "\n# TYPE kubelet_running_containers gauge\nkubelet_running_containers ",
+                      containers, "\n# TYPE kubelet_node_name gauge\nkubelet_node_name{node=\"",
+                      options_.node_name, "\"} 1\n");
     }
 
     AgentOptions options_;

@@ -16,24 +16,24 @@
 namespace skiff::agent {
 
 struct AgentOptions {
-    std::string root;                        // all state lies below it
+    std::string root;   // all state lies below it
     std::string cluster_id;
     std::string node_name;
-    std::vector<std::string> addresses;      // of the machine; the first is the node's InternalIP
+    std::vector<std::string> addresses;   // of the machine; the first is the node's InternalIP
     std::string pod_cidr;
     std::map<std::string, std::string> labels;   // of the node, beside the usual ones
     std::string version = "v1.33.0";
 
     std::string api_host = "127.0.0.1";
     uint16_t api_port = 6443;
-    std::string ca_pem;                      // the cluster's
+    std::string ca_pem;   // the cluster's
     // Asked when there is no certificate yet; "" when there is no token either.
     std::function<std::string()> bootstrap_token;
 
-    std::string runtime_socket;              // containerd's
+    std::string runtime_socket;   // containerd's
     // Null: our own containerd, into which the pause image is put.
     bool own_runtime = true;
-    Fd listener;                             // for the node's port
+    Fd listener;   // for the node's port
     std::string log_root = "/var/log";
     std::vector<std::string> cluster_dns;
     std::string cluster_domain = "cluster.local";

@@ -11,7 +11,7 @@ namespace skiff::agent {
 struct Backoff {
     Duration first = std::chrono::seconds{10};
     Duration most = std::chrono::minutes{5};
-    Duration delay{};       // zero: nothing failed yet
+    Duration delay{};   // zero: nothing failed yet
     WallTime updated{};
 
     // A thing that failed at `failed_at` must still wait.

@@ -15,7 +15,8 @@ namespace {
 // "/a/b/c" gives "/a", "/a/b", "/a/b/c".
 std::vector<std::string> parents_and_self(const std::string& path) {
     std::vector<std::string> out;
-    for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
         out.push_back(path.substr(0, slash));
     }
     out.push_back(path);
@@ -37,14 +38,16 @@ CgroupPlan plan_pod_cgroup(CgroupVersion version, const std::string& path,
                            const PodResources& resources) {
     CgroupPlan plan;
     const int64_t shares = cpu_shares_of(resources.cpu_request_milli);
-    const auto quota = resources.cpu_limit_milli ? concat(cpu_quota_of(*resources.cpu_limit_milli)) : "";
+    const auto quota =
+        resources.cpu_limit_milli ? concat(cpu_quota_of(*resources.cpu_limit_milli)) : "";
     if (version == CgroupVersion::Two) {
         // A cgroup hands controllers on to its children only when told to, from the top down.
         const auto folders = parents_and_self(path);
         plan.writes.push_back({"cgroup.subtree_control", "+cpu +memory +pids"});
         for (const auto& folder : folders) {
             plan.folders.push_back(folder.substr(1));
-            plan.writes.push_back({folder.substr(1) + "/cgroup.subtree_control", "+cpu +memory +pids"});
+            plan.writes.push_back(
+                {folder.substr(1) + "/cgroup.subtree_control", "+cpu +memory +pids"});
         }
         const std::string own = path.substr(1);
         plan.writes.push_back({own + "/cpu.weight", concat(cpu_weight_of(shares))});
@@ -62,7 +65,8 @@ CgroupPlan plan_pod_cgroup(CgroupVersion version, const std::string& path,
     }
     plan.writes.push_back({concat("cpu", path, "/cpu.shares"), concat(shares)});
     if (!quota.empty()) {
-        plan.writes.push_back({concat("cpu", path, "/cpu.cfs_period_us"), concat(cpu_period_microseconds)});
+        plan.writes.push_back(
+            {concat("cpu", path, "/cpu.cfs_period_us"), concat(cpu_period_microseconds)});
         plan.writes.push_back({concat("cpu", path, "/cpu.cfs_quota_us"), quota});
     }
     if (resources.memory_limit_bytes) {
@@ -73,7 +77,8 @@ CgroupPlan plan_pod_cgroup(CgroupVersion version, const std::string& path,
 }
 
 Cgroups::Cgroups(std::string mount) : mount_{std::move(mount)} {
-    version_ = file_exists(mount_ + "/cgroup.controllers") ? CgroupVersion::Two : CgroupVersion::One;
+    version_ =
+        file_exists(mount_ + "/cgroup.controllers") ? CgroupVersion::Two : CgroupVersion::One;
 }
 
 Result<> Cgroups::make(const std::string& path, const PodResources& resources) const {

@@ -13,7 +13,7 @@ namespace skiff::agent {
 enum class CgroupVersion { One, Two };
 
 struct CgroupWrite {
-    std::string file;    // below the mount: "cpu/skiff-x/burstable/podY/cpu.shares"
+    std::string file;   // below the mount: "cpu/skiff-x/burstable/podY/cpu.shares"
     std::string value;
 };
 // Folders to make, then files to write, for one pod; pure.
@@ -21,7 +21,8 @@ struct CgroupPlan {
     std::vector<std::string> folders;
     std::vector<CgroupWrite> writes;
 };
-CgroupPlan plan_pod_cgroup(CgroupVersion version, const std::string& path, const PodResources& resources);
+CgroupPlan plan_pod_cgroup(CgroupVersion version, const std::string& path,
+                           const PodResources& resources);
 
 class Cgroups {
   public:

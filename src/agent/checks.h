@@ -20,17 +20,19 @@ struct CheckResult {
 struct CheckTarget {
     const Container& container;
     std::string container_id;
-    std::string address;        // of the pod
+    std::string address;   // of the pod
 };
 
 class Checks {
   public:
-    Checks(Executor& executor, net::Loop& loop, Cri& cri) : executor_{executor}, loop_{loop}, cri_{cri} {}
+    Checks(Executor& executor, net::Loop& loop, Cri& cri)
+        : executor_{executor}, loop_{loop}, cri_{cri} {}
 
     CheckResult exec(const CheckTarget& target, const Pod::ExecAction& action, Duration timeout);
     CheckResult http(const CheckTarget& target, const Pod::HTTPGetAction& action, Duration timeout,
                      std::string_view agent_name);
-    CheckResult tcp(const CheckTarget& target, const Pod::TCPSocketAction& action, Duration timeout);
+    CheckResult tcp(const CheckTarget& target, const Pod::TCPSocketAction& action,
+                    Duration timeout);
     CheckResult grpc(const CheckTarget& target, const Pod::GRPCAction& action, Duration timeout);
     CheckResult probe(const CheckTarget& target, const Probe& probe);
     Executor& executor() { return executor_; }

@@ -58,7 +58,8 @@ class Watched {
         for (const auto& name : names) {
             auto& entry = entries_[{name_space, name}];
             if (entry) continue;
-            entry = std::make_shared<Entry>(executor_, random_, transport_, ObjectKey{name_space, name});
+            entry = std::make_shared<Entry>(executor_, random_, transport_,
+                                            ObjectKey{name_space, name});
             entry->add({pod_uid, changed});
             entry->start();
         }
@@ -75,17 +76,20 @@ class Watched {
             }
             if (!entry) return fail(Reason::InternalError, concat("nobody asked for ", name));
             if (!entry->wait_synced(executor_)) {
-                return fail(Reason::Timeout, concat("failed to sync ", V::resource, " cache: timed out waiting for ",
-                                                    name_space, "/", name));
+                return fail(Reason::Timeout,
+                            concat("failed to sync ", V::resource, " cache: timed out waiting for ",
+                                   name_space, "/", name));
             }
-            if (const auto object = entry->informer.find({name_space, name})) out[name] = content_of(*object);
+            if (const auto object = entry->informer.find({name_space, name}))
+                out[name] = content_of(*object);
         }
         return {};
     }
 
   private:
     struct Entry {
-        Entry(Executor& executor, Random& random, client::Transport& transport, const ObjectKey& key)
+        Entry(Executor& executor, Random& random, client::Transport& transport,
+              const ObjectKey& key)
             : informer{executor, random, transport, options_for(key)} {}
 
         static InformerOptions options_for(const ObjectKey& key) {
@@ -112,7 +116,8 @@ class Watched {
         }
         void remove(const std::string& pod_uid) {
             const std::lock_guard lock{mutex};
-            std::erase_if(subscribers, [&](const Subscriber& one) { return one.pod_uid == pod_uid; });
+            std::erase_if(subscribers,
+                          [&](const Subscriber& one) { return one.pod_uid == pod_uid; });
         }
         bool unused() {
             const std::lock_guard lock{mutex};

@@ -21,8 +21,8 @@ class ConfigSource {
     virtual ~ConfigSource() = default;
     // The pod's names from now on; `changed` is called (any thread) when one's content changes.
     // Nothing is read before read().
-    virtual void want(const std::string& pod_uid, const std::string& name_space, const ConfigNames& names,
-                      std::function<void()> changed) = 0;
+    virtual void want(const std::string& pod_uid, const std::string& name_space,
+                      const ConfigNames& names, std::function<void()> changed) = 0;
     virtual void forget(const std::string& pod_uid) = 0;
     // Blocks until the first answers are there. A name that does not exist is left out.
     virtual Result<ConfigValues> read(const std::string& name_space, const ConfigNames& names) = 0;

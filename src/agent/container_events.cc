@@ -15,8 +15,8 @@ constexpr Duration retry_pause_min = 50ms;
 constexpr Duration retry_pause_max = 2s;
 constexpr Duration marker_pause_min = 5ms;
 constexpr Duration marker_pause_max = 1s;
-constexpr Duration relist_pause = 1s;        // without any events, as upstream's generic PLEG
-constexpr Duration cri_settle_pause = 200ms; // GetContainerEvents does not say when it has begun
+constexpr Duration relist_pause = 1s;          // without any events, as upstream's generic PLEG
+constexpr Duration cri_settle_pause = 200ms;   // GetContainerEvents does not say when it has begun
 
 // containerd's api/services/events/v1 and api/events, v1.6. The last three are one shape for us.
 struct Timestamp {
@@ -71,16 +71,25 @@ constexpr std::string_view watched_topics[] = {"/tasks/start", "/tasks/exit", "/
 
 template <>
 struct Fields<Timestamp> {
-    static void visit(auto& m, auto&& field) { field(1, m.seconds); field(2, m.nanos); }
+    static void visit(auto& m, auto&& field) {
+        field(1, m.seconds);
+        field(2, m.nanos);
+    }
 };
 template <>
 struct Fields<Any> {
-    static void visit(auto& m, auto&& field) { field(1, m.type_url); field(2, m.value); }
+    static void visit(auto& m, auto&& field) {
+        field(1, m.type_url);
+        field(2, m.value);
+    }
 };
 template <>
 struct Fields<Envelope> {
     static void visit(auto& m, auto&& field) {
-        field(1, m.timestamp); field(2, m.namespace_); field(3, m.topic); field(4, m.event);
+        field(1, m.timestamp);
+        field(2, m.namespace_);
+        field(3, m.topic);
+        field(4, m.event);
     }
 };
 template <>
@@ -94,13 +103,19 @@ struct Fields<SubscribeRequest> {
 template <>
 struct Fields<TaskExit> {
     static void visit(auto& m, auto&& field) {
-        field(1, m.container_id); field(2, m.id); field(4, m.exit_status); field(5, m.exited_at);
+        field(1, m.container_id);
+        field(2, m.id);
+        field(4, m.exit_status);
+        field(5, m.exited_at);
     }
 };
 template <>
 struct Fields<TaskDelete> {
     static void visit(auto& m, auto&& field) {
-        field(1, m.container_id); field(3, m.exit_status); field(4, m.exited_at); field(5, m.id);
+        field(1, m.container_id);
+        field(3, m.exit_status);
+        field(4, m.exited_at);
+        field(5, m.id);
     }
 };
 template <>
@@ -116,8 +131,8 @@ std::optional<ContainerEvent> event_of(const Envelope& envelope) {
     if (envelope.topic == "/tasks/exit") {
         const auto task = decoded<TaskExit>(bytes);
         if (!task || !main_process(task->container_id, task->id)) return std::nullopt;
-        return ContainerEvent{Kind::Exited, task->container_id,
-                              static_cast<int>(task->exit_status), wall_time(task->exited_at)};
+        return ContainerEvent{Kind::Exited, task->container_id, static_cast<int>(task->exit_status),
+                              wall_time(task->exited_at)};
     }
     if (envelope.topic == "/tasks/delete") {
         const auto task = decoded<TaskDelete>(bytes);
@@ -138,8 +153,11 @@ std::optional<ContainerEvent> event_of(const Envelope& envelope) {
 class Follower : public ContainerEvents {
   public:
     Follower(Executor& executor, Random& random, net::GrpcClient& client, ContainerEventSink sink)
-        : random_{random}, client_{client}, sink_{std::move(sink)},
-          gate_{std::make_shared<Guarded<Strand*>>(&strand_)}, strand_{executor} {
+        : random_{random},
+          client_{client},
+          sink_{std::move(sink)},
+          gate_{std::make_shared<Guarded<Strand*>>(&strand_)},
+          strand_{executor} {
         strand_.post([this] { subscribe(); });
     }
     ~Follower() override {

@@ -21,13 +21,13 @@ namespace skiff::agent {
 struct ContainerEvent {
     enum class Kind : uint8_t {
         Started,
-        Exited,       // its main process ended
-        Deleted,      // the runtime has cleaned up after it
-        OutOfMemory,  // a process in it was killed for memory; Exited follows if the main one
+        Exited,        // its main process ended
+        Deleted,       // the runtime has cleaned up after it
+        OutOfMemory,   // a process in it was killed for memory; Exited follows if the main one
     };
     Kind kind = Kind::Started;
-    std::string id;        // of a container or a sandbox
-    int exit_code = 0;     // of Exited and Deleted, from containerd's own events; else 0
+    std::string id;      // of a container or a sandbox
+    int exit_code = 0;   // of Exited and Deleted, from containerd's own events; else 0
     WallTime at{};
 };
 

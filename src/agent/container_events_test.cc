@@ -38,9 +38,8 @@ TEST(AgentContainerEvents, envelopes_of_containerd_become_events) {
     EXPECT_EQ(exit->exit_code, 137);
     EXPECT_EQ(exit->at, WallTime{2000s + 7ns});
 
-    const auto removed = event_of_envelope(envelope("/tasks/delete", [](codec::ProtoWriter& w) {
-        w.text(1, "c1"), w.uint32(3, 1);
-    }));
+    const auto removed = event_of_envelope(
+        envelope("/tasks/delete", [](codec::ProtoWriter& w) { w.text(1, "c1"), w.uint32(3, 1); }));
     ASSERT_TRUE(removed);
     EXPECT_EQ(removed->kind, Kind::Deleted);
     EXPECT_EQ(removed->exit_code, 1);
@@ -52,9 +51,8 @@ TEST(AgentContainerEvents, envelopes_of_containerd_become_events) {
 }
 
 TEST(AgentContainerEvents, processes_of_an_exec_and_other_topics_are_nobodys_business) {
-    EXPECT_FALSE(event_of_envelope(envelope("/tasks/exit", [](codec::ProtoWriter& w) {
-        w.text(1, "c1"), w.text(2, "exec-5");
-    })));
+    EXPECT_FALSE(event_of_envelope(envelope(
+        "/tasks/exit", [](codec::ProtoWriter& w) { w.text(1, "c1"), w.text(2, "exec-5"); })));
     EXPECT_FALSE(event_of_envelope(envelope("/images/create", [](auto& w) { w.text(1, "i"); })));
     EXPECT_FALSE(event_of_envelope("\x0a\x7f"));
 }

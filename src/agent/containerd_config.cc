@@ -9,11 +9,11 @@ namespace {
 // Plugins that Skiff never uses: each costs start-up time (devmapper and zfs probe the machine) or
 // memory at rest. runtime.v1 stays although unused: containerd 1.6 refuses CRI without it.
 constexpr const char* disabled_plugins[] = {
-    "io.containerd.snapshotter.v1.aufs",     "io.containerd.snapshotter.v1.btrfs",
+    "io.containerd.snapshotter.v1.aufs",      "io.containerd.snapshotter.v1.btrfs",
     "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
-    "io.containerd.snapshotter.v1.native",   "io.containerd.tracing.processor.v1.otlp",
-    "io.containerd.internal.v1.tracing",     "io.containerd.internal.v1.restart",
-    "io.containerd.internal.v1.opt",         "io.containerd.monitor.v1.cgroups",
+    "io.containerd.snapshotter.v1.native",    "io.containerd.tracing.processor.v1.otlp",
+    "io.containerd.internal.v1.tracing",      "io.containerd.internal.v1.restart",
+    "io.containerd.internal.v1.opt",          "io.containerd.monitor.v1.cgroups",
 };
 
 // TOML's basic strings and JSON's agree on what we need: quotes and backslashes.
@@ -54,31 +54,51 @@ std::string containerd_config(const ContainerdPaths& paths, const ContainerdOpti
     return concat(
         "# Written by skiff at every start; changes are lost.\n"
         "version = 2\n"
-        "root = ", quoted(paths.root), "\n"
-        "state = ", quoted(paths.state), "\n"
+        "root = ",
+        quoted(paths.root),
+        "\n"
+        "state = ",
+        quoted(paths.state),
+        "\n"
         "oom_score = 0\n"
-        "disabled_plugins = [", disabled, "]\n"
+        "disabled_plugins = [",
+        disabled,
+        "]\n"
         "\n[grpc]\n"
-        "  address = ", quoted(paths.socket), "\n"
+        "  address = ",
+        quoted(paths.socket),
+        "\n"
         "\n[debug]\n"
         "  level = \"warn\"\n"
         "\n[plugins.\"io.containerd.grpc.v1.cri\"]\n"
-        "  sandbox_image = ", quoted(pause_image_name), "\n"
-        "  restrict_oom_score_adj = ", flag(options.restrict_oom_score_adj), "\n"
-        "  disable_apparmor = ", flag(!options.apparmor), "\n"
+        "  sandbox_image = ",
+        quoted(pause_image_name),
+        "\n"
+        "  restrict_oom_score_adj = ",
+        flag(options.restrict_oom_score_adj),
+        "\n"
+        "  disable_apparmor = ",
+        flag(!options.apparmor),
+        "\n"
         "  netns_mounts_under_state_dir = true\n"
         "  stream_server_address = \"127.0.0.1\"\n"
         "  stream_server_port = \"0\"\n"
         "  stats_collect_period = 120\n"
         "  [plugins.\"io.containerd.grpc.v1.cri\".cni]\n"
-        "    bin_dir = ", quoted(options.cni_programs), "\n"
-        "    conf_dir = ", quoted(paths.cni_config), "\n"
+        "    bin_dir = ",
+        quoted(options.cni_programs),
+        "\n"
+        "    conf_dir = ",
+        quoted(paths.cni_config),
+        "\n"
         "  [plugins.\"io.containerd.grpc.v1.cri\".containerd]\n"
         "    default_runtime_name = \"runc\"\n"
         "    [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n"
         "      runtime_type = \"io.containerd.runc.v2\"\n"
         "      [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\n"
-        "        BinaryName = ", quoted(options.runc), "\n"
+        "        BinaryName = ",
+        quoted(options.runc),
+        "\n"
         "        SystemdCgroup = false\n");
 }
 
@@ -113,10 +133,12 @@ std::string masquerade_removal(const NetworkOptions& options) {
 }
 
 std::string masquerade_rules(const NetworkOptions& options) {
-    return concat(masquerade_removal(options), "table ip ", masquerade_table_name(options), " {\n"
+    return concat(masquerade_removal(options), "table ip ", masquerade_table_name(options),
+                  " {\n"
                   "  chain postrouting {\n"
                   "    type nat hook postrouting priority 100; policy accept;\n"
-                  "    ip saddr ", options.pod_cidr, " ip daddr != ", options.cluster_cidr,
+                  "    ip saddr ",
+                  options.pod_cidr, " ip daddr != ", options.cluster_cidr,
                   " fib daddr type != local masquerade\n"
                   "  }\n"
                   "  chain loopback {\n"

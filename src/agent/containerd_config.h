@@ -10,13 +10,13 @@ namespace skiff::agent {
 inline constexpr const char* pause_image_name = "skiff.local/pause:1";
 
 struct ContainerdPaths {
-    std::string config;      // <root>/containerd/config.toml
-    std::string root;        // content, snapshots, metadata
-    std::string state;       // bundles of running containers
+    std::string config;   // <root>/containerd/config.toml
+    std::string root;     // content, snapshots, metadata
+    std::string state;    // bundles of running containers
     std::string socket;
     std::string log;
-    std::string cni_config;  // folder with our one conflist
-    std::string cni_state;   // host-local's addresses
+    std::string cni_config;   // folder with our one conflist
+    std::string cni_state;    // host-local's addresses
 };
 ContainerdPaths containerd_paths(const std::string& root);
 
@@ -34,9 +34,9 @@ enum class PodNetwork { Routed, Bridged };   // CNI's ptp, else bridge: design.m
 
 struct NetworkOptions {
     std::string cluster_id;
-    std::string pod_cidr;           // this node's part
-    std::string cluster_cidr;       // every node's: not masqueraded inside
-    unsigned mtu = 0;               // of the uplink; 0: the plugin's default
+    std::string pod_cidr;       // this node's part
+    std::string cluster_cidr;   // every node's: not masqueraded inside
+    unsigned mtu = 0;           // of the uplink; 0: the plugin's default
     PodNetwork kind = PodNetwork::Routed;
 };
 std::string cni_conflist(const ContainerdPaths& paths, const NetworkOptions& options);

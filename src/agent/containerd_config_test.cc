@@ -12,11 +12,11 @@ TEST(ContainerdConfig, everything_it_owns_lies_below_the_root) {
         EXPECT_TRUE(path.starts_with("/r/containerd/")) << path;
     }
     const auto text = containerd_config(paths, {.cluster_id = "abc123"});
-    for (const char* line : {"root = \"/r/containerd/root\"", "state = \"/r/containerd/state\"",
-                             "address = \"/r/containerd/containerd.sock\"",
-                             "conf_dir = \"/r/containerd/net.d\"", "SystemdCgroup = false",
-                             "netns_mounts_under_state_dir = true",
-                             "sandbox_image = \"skiff.local/pause:1\""}) {
+    for (const char* line :
+         {"root = \"/r/containerd/root\"", "state = \"/r/containerd/state\"",
+          "address = \"/r/containerd/containerd.sock\"", "conf_dir = \"/r/containerd/net.d\"",
+          "SystemdCgroup = false", "netns_mounts_under_state_dir = true",
+          "sandbox_image = \"skiff.local/pause:1\""}) {
         EXPECT_NE(text.find(line), std::string::npos) << line;
     }
 }
@@ -37,8 +37,10 @@ TEST(ContainerdConfig, oom_scores_are_restricted_when_told) {
 }
 
 TEST(CniConfig, the_routed_network_is_ptp_with_host_local) {
-    const NetworkOptions options{.cluster_id = "abc123", .pod_cidr = "10.42.0.0/24",
-                                 .cluster_cidr = "10.42.0.0/16", .mtu = 1400};
+    const NetworkOptions options{.cluster_id = "abc123",
+                                 .pod_cidr = "10.42.0.0/24",
+                                 .cluster_cidr = "10.42.0.0/16",
+                                 .mtu = 1400};
     EXPECT_EQ(cni_conflist(containerd_paths("/r"), options),
               R"({"cniVersion":"0.4.0","name":"skiff-abc123","plugins":[{"type":"ptp","mtu":1400,)"
               R"("ipMasq":false,"ipam":{"type":"host-local","dataDir":"/r/containerd/networks",)"
@@ -57,12 +59,13 @@ TEST(CniConfig, the_bridge_carries_the_cluster_id_within_the_kernels_15_characte
 }
 
 TEST(Masquerade, rules_replace_the_table_whole) {
-    const NetworkOptions options{.cluster_id = "abc123", .pod_cidr = "10.42.0.0/24",
-                                 .cluster_cidr = "10.42.0.0/16"};
+    const NetworkOptions options{
+        .cluster_id = "abc123", .pod_cidr = "10.42.0.0/24", .cluster_cidr = "10.42.0.0/16"};
     const auto rules = masquerade_rules(options);
-    EXPECT_TRUE(rules.starts_with("add table ip skiff-abc123-pods\n"
-                                  "delete table ip skiff-abc123-pods\n"
-                                  "table ip skiff-abc123-pods {\n"));
+    EXPECT_TRUE(
+        rules.starts_with("add table ip skiff-abc123-pods\n"
+                          "delete table ip skiff-abc123-pods\n"
+                          "table ip skiff-abc123-pods {\n"));
     EXPECT_NE(rules.find("ip saddr 10.42.0.0/24 ip daddr != 10.42.0.0/16"), std::string::npos);
 }
 

@@ -18,8 +18,8 @@ class ContainerdFixture {
     explicit ContainerdFixture(const std::string& network = "ptp");
     ~ContainerdFixture();   // removes every pod, then everything else
 
-    Result<> start();       // until it answers
-    void kill();            // SIGKILL, as a crash
+    Result<> start();   // until it answers
+    void kill();        // SIGKILL, as a crash
     Cri& cri() { return *cri_; }
     net::GrpcClient& client() { return *client_; }
     Executor& executor() { return *executor_; }

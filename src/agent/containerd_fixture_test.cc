@@ -56,31 +56,45 @@ ContainerdFixture::ContainerdFixture(const std::string& network)
 void ContainerdFixture::write_config(const std::string& network) {
     const std::string config = concat(
         "version = 2\n"
-        "root = \"", folder_, "/root\"\n"
-        "state = \"", folder_, "/state\"\n"
+        "root = \"",
+        folder_,
+        "/root\"\n"
+        "state = \"",
+        folder_,
+        "/state\"\n"
         "disabled_plugins = [\"io.containerd.snapshotter.v1.aufs\", "
         "\"io.containerd.snapshotter.v1.btrfs\", \"io.containerd.snapshotter.v1.devmapper\", "
         "\"io.containerd.snapshotter.v1.zfs\"]\n"
-        "[grpc]\n  address = \"", folder_, "/containerd.sock\"\n"
+        "[grpc]\n  address = \"",
+        folder_,
+        "/containerd.sock\"\n"
         "[plugins.\"io.containerd.grpc.v1.cri\"]\n"
-        "  sandbox_image = \"", image, "\"\n"
+        "  sandbox_image = \"",
+        image,
+        "\"\n"
         "  restrict_oom_score_adj = true\n"   // lowering it needs CAP_SYS_RESOURCE
         "  netns_mounts_under_state_dir = true\n"
         "  [plugins.\"io.containerd.grpc.v1.cri\".cni]\n"
-        "    bin_dir = \"", plugins_folder, "\"\n"
-        "    conf_dir = \"", folder_, "/net.d\"\n"
+        "    bin_dir = \"",
+        plugins_folder,
+        "\"\n"
+        "    conf_dir = \"",
+        folder_,
+        "/net.d\"\n"
         "  [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n"
         "    runtime_type = \"io.containerd.runc.v2\"\n"
         "    [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\n"
-        "      BinaryName = \"", runc_path, "\"\n"
+        "      BinaryName = \"",
+        runc_path,
+        "\"\n"
         "      SystemdCgroup = false\n");
     const bool bridge = network == "bridge";
-    const std::string conflist = concat(
-        R"({"cniVersion":"0.4.0","name":"skiff-test","plugins":[{"type":")", network, R"(",)",
-        bridge ? R"("bridge":"skbrtest","isGateway":true,)" : "",
-        R"("ipMasq":false,"ipam":{"type":"host-local","dataDir":")", folder_,
-        R"(/networks","ranges":[[{"subnet":"10.213.77.0/24"}]],)",
-        R"("routes":[{"dst":"0.0.0.0/0"}]}}]})");
+    const std::string conflist =
+        concat(R"({"cniVersion":"0.4.0","name":"skiff-test","plugins":[{"type":")", network,
+               R"(",)", bridge ? R"("bridge":"skbrtest","isGateway":true,)" : "",
+               R"("ipMasq":false,"ipam":{"type":"host-local","dataDir":")", folder_,
+               R"(/networks","ranges":[[{"subnet":"10.213.77.0/24"}]],)",
+               R"("routes":[{"dst":"0.0.0.0/0"}]}}]})");
     const bool written = make_directories(folder_ + "/net.d") &&
                          make_directories(folder_ + "/logs") &&
                          write_file_atomic(folder_ + "/config.toml", config) &&
@@ -118,8 +132,8 @@ Result<> ContainerdFixture::make_image() {
     TRY_OK(make_directories(blobs));
     TRY_OK(output_of({"cp", "/bin/busybox", root + "/bin/busybox"}));
     TRY_OK(output_of({"/bin/busybox", "--install", root + "/bin"}));
-    TRY_OK(write_file_atomic(root + "/etc/passwd",
-                             "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:\n"));
+    TRY_OK(
+        write_file_atomic(root + "/etc/passwd", "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:\n"));
     TRY_OK(output_of({"tar", "-C", root, "-cf", folder_ + "/layer.tar", "."}));
     const auto add_blob = [&](const std::string& file) -> Result<std::string> {
         TRY(auto digest, sha256_of(file));
@@ -174,8 +188,11 @@ ContainerdFixture::~ContainerdFixture() {
     kill();
     client_.reset();
     (void)run_command({"sh", "-c",
-                       concat("grep -o ' ", folder_, "[^ ]*' /proc/mounts | xargs -r umount -l; "
-                              "rm -rf ", folder_, "; ip link del skbrtest 2>/dev/null; "
+                       concat("grep -o ' ", folder_,
+                              "[^ ]*' /proc/mounts | xargs -r umount -l; "
+                              "rm -rf ",
+                              folder_,
+                              "; ip link del skbrtest 2>/dev/null; "
                               "for i in 1 2 3; do find /sys/fs/cgroup -depth -type d -path '*",
                               cgroup_, "*' -exec rmdir {} + 2>/dev/null; done; true")});
 }

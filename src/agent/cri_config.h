@@ -103,7 +103,7 @@ struct LinuxContainerResources {
     std::string cpuset_cpus;
     std::string cpuset_mems;
     std::vector<HugepageLimit> hugepage_limits;
-    StringMap unified;   // cgroup v2 files by name
+    StringMap unified;                        // cgroup v2 files by name
     int64_t memory_swap_limit_in_bytes = 0;   // memory and swap together
 };
 
@@ -147,7 +147,7 @@ struct Mount {
     std::vector<IDMapping> uidMappings;
     std::vector<IDMapping> gidMappings;
     bool recursive_read_only = false;   // with readonly and Private only
-    ImageSpec image;   // an image volume, instead of host_path
+    ImageSpec image;                    // an image volume, instead of host_path
     std::string image_sub_path;
 };
 

@@ -147,8 +147,8 @@ TEST_F(AgentCri, a_sandbox_has_what_was_asked_for) {
     ASSERT_TRUE(found) << why(found);
     ASSERT_EQ(found->size(), 1u);
     EXPECT_EQ((*found)[0].id, *id);
-    const auto none = cri().list_pod_sandboxes({.state = cri::PodSandboxState::NotReady,
-                                                .label_selector = {{"app", "sandbox"}}});
+    const auto none = cri().list_pod_sandboxes(
+        {.state = cri::PodSandboxState::NotReady, .label_selector = {{"app", "sandbox"}}});
     ASSERT_TRUE(none) << why(none);
     EXPECT_TRUE(none->empty());
 
@@ -201,9 +201,9 @@ TEST_F(AgentCri, a_container_has_what_was_asked_for) {
               std::string::npos);
     EXPECT_NE(exec(made->container, "echo x > /bin/x").find("Read-only file system"),
               std::string::npos);
-    EXPECT_EQ(exec(made->container,
-                   "grep -E 'CapEff|NoNewPrivs|^Seccomp:' /proc/1/status | tr -d '\\t'"),
-              "CapEff:0000000000000000\nNoNewPrivs:1\nSeccomp:2\n");
+    EXPECT_EQ(
+        exec(made->container, "grep -E 'CapEff|NoNewPrivs|^Seccomp:' /proc/1/status | tr -d '\\t'"),
+        "CapEff:0000000000000000\nNoNewPrivs:1\nSeccomp:2\n");
     EXPECT_EQ(exec(made->container, "cat /proc/1/oom_score_adj"), "900\n");
     EXPECT_EQ(exec(made->container, "cat /etc/resolv.conf"),
               "search default.svc.cluster.local\nnameserver 10.96.0.10\n");
@@ -230,8 +230,8 @@ TEST_F(AgentCri, a_container_has_what_was_asked_for) {
 TEST_F(AgentCri, commands_run_in_a_container) {
     const auto made = run("commands", ContainerdFixture::shell("main", "exec sleep 1000"));
     ASSERT_TRUE(made) << why(made);
-    const auto done = cri().exec_sync(made->container,
-                                      {"/bin/sh", "-c", "echo a; echo b >&2; exit 3"}, 20s);
+    const auto done =
+        cri().exec_sync(made->container, {"/bin/sh", "-c", "echo a; echo b >&2; exit 3"}, 20s);
     ASSERT_TRUE(done) << why(done);
     EXPECT_EQ(done->stdout, "a\n");
     EXPECT_EQ(done->stderr, "b\n");
@@ -286,17 +286,21 @@ TEST_F(AgentCri, resources_change_and_use_is_measured) {
 }
 
 TEST_F(AgentCri, a_log_that_was_moved_away_is_reopened) {
-    const auto made = run("logs", ContainerdFixture::shell(
-        "main", "echo first; until [ -e /tmp/go ]; do sleep 0.01; done; echo second; "
-                "exec sleep 1000"));
+    const auto made =
+        run("logs", ContainerdFixture::shell(
+                        "main",
+                        "echo first; until [ -e /tmp/go ]; do sleep 0.01; done; echo second; "
+                        "exec sleep 1000"));
     ASSERT_TRUE(made) << why(made);
     const std::string log = made->pod.log_directory + "/main.log";
     EXPECT_EQ(exec(made->container, "true"), "");
     std::filesystem::rename(log, log + ".1");
     EXPECT_TRUE(cri().reopen_container_log(made->container));
     ASSERT_TRUE(file_exists(log));
-    EXPECT_EQ(exec(made->container, "touch /tmp/go; until grep -q sleep /proc/1/cmdline && "
-                                    "! grep -q sh /proc/1/cmdline; do sleep 0.01; done"), "");
+    EXPECT_EQ(exec(made->container,
+                   "touch /tmp/go; until grep -q sleep /proc/1/cmdline && "
+                   "! grep -q sh /proc/1/cmdline; do sleep 0.01; done"),
+              "");
     EXPECT_TRUE(cri().stop_container(made->container, 0s));
     const auto content = read_file(log);
     ASSERT_TRUE(content) << why(content);
@@ -305,8 +309,8 @@ TEST_F(AgentCri, a_log_that_was_moved_away_is_reopened) {
 
 TEST_F(AgentCri, events_tell_of_start_exit_and_deletion) {
     Seen seen;
-    const auto events = follow_container_events(box->executor(), os_random(), box->client(),
-                                                seen.sink());
+    const auto events =
+        follow_container_events(box->executor(), os_random(), box->client(), seen.sink());
     ASSERT_TRUE(seen.await_resyncs(1)) << box->log_tail();
     const auto made = run("events", ContainerdFixture::shell("main", "exit 42"));
     ASSERT_TRUE(made) << why(made);
@@ -329,8 +333,8 @@ TEST_F(AgentCri, events_tell_of_start_exit_and_deletion) {
 
 TEST_F(AgentCri, running_out_of_memory_is_an_event_and_a_reason) {
     Seen seen;
-    const auto events = follow_container_events(box->executor(), os_random(), box->client(),
-                                                seen.sink());
+    const auto events =
+        follow_container_events(box->executor(), os_random(), box->client(), seen.sink());
     ASSERT_TRUE(seen.await_resyncs(1));
     auto config = ContainerdFixture::shell("main", "exec tail /dev/zero");
     config.linux.resources = {.memory_limit_in_bytes = 16 << 20,
@@ -348,8 +352,8 @@ TEST_F(AgentCri, images_are_found_by_name_and_by_id) {
     ASSERT_TRUE(listed) << why(listed);
     ASSERT_EQ(listed->size(), 1u);
     EXPECT_EQ((*listed)[0].repo_tags, std::vector<std::string>{ContainerdFixture::image});
-    for (const std::string& name : {std::string{"busybox"}, std::string{ContainerdFixture::image},
-                                    (*listed)[0].id}) {
+    for (const std::string& name :
+         {std::string{"busybox"}, std::string{ContainerdFixture::image}, (*listed)[0].id}) {
         const auto status = cri().image_status({.image = name});
         ASSERT_TRUE(status) << why(status);
         ASSERT_TRUE(status->image) << name;
@@ -372,8 +376,8 @@ TEST_F(AgentCri, images_are_found_by_name_and_by_id) {
 
 TEST_F(AgentCri, containers_and_events_survive_a_crash_of_containerd) {
     Seen seen;
-    const auto events = follow_container_events(box->executor(), os_random(), box->client(),
-                                                seen.sink());
+    const auto events =
+        follow_container_events(box->executor(), os_random(), box->client(), seen.sink());
     ASSERT_TRUE(seen.await_resyncs(1));
     const auto made = run("survivor", ContainerdFixture::shell("main", "exec sleep 1000"));
     ASSERT_TRUE(made) << why(made);
@@ -403,10 +407,12 @@ TEST_F(AgentCri, what_this_containerd_does_not_speak_is_told_apart) {
     }
     const auto ended = box->executor().make_waiter();
     Result<> result;
-    const auto stream = stream_cri_events(box->client(), [](const auto&) {}, [&](Result<> done) {
-        result = std::move(done);
-        ended->notify();
-    });
+    const auto stream = stream_cri_events(
+        box->client(), [](const auto&) {},
+        [&](Result<> done) {
+            result = std::move(done);
+            ended->notify();
+        });
     if (cri().version()->runtime_version.starts_with("1.6")) {
         ASSERT_TRUE(ended->wait_until(os_clock().monotonic() + 20s));
         ASSERT_FALSE(result);

@@ -66,7 +66,7 @@ struct ContainerStatus {
     int32_t exit_code = 0;
     ImageSpec image;
     std::string image_ref;   // digest form where there is one
-    std::string reason;   // "Completed", "Error", "OOMKilled", …
+    std::string reason;      // "Completed", "Error", "OOMKilled", …
     std::string message;
     StringMap labels;
     StringMap annotations;

@@ -40,8 +40,8 @@ TEST(AgentCriMessages, a_container_has_the_field_numbers_of_runtime_v1) {
     config.image.image = "busybox";
     config.args = {"a", ""};
     config.envs = {{"K", "V"}};
-    config.mounts = {{.container_path = "/c", .readonly = true,
-                      .propagation = MountPropagation::Bidirectional}};
+    config.mounts = {
+        {.container_path = "/c", .readonly = true, .propagation = MountPropagation::Bidirectional}};
     config.labels = {{"l", "1"}};
     config.log_path = "main.log";
     config.tty = true;
@@ -89,9 +89,8 @@ TEST(AgentCriMessages, an_empty_message_takes_no_bytes) {
 
 TEST(AgentCriMessages, a_filter_for_state_zero_is_a_filter) {
     const ListPodSandboxRequest request{.filter = {.state = PodSandboxState::Ready}};
-    EXPECT_EQ(encoded(request), written([](codec::ProtoWriter& w) {
-                  w.message(1, [&] { w.message(2, [] {}); });
-              }));
+    EXPECT_EQ(encoded(request),
+              written([](codec::ProtoWriter& w) { w.message(1, [&] { w.message(2, [] {}); }); }));
 }
 
 TEST(AgentCriMessages, unknown_fields_are_skipped_and_malformed_ones_fail) {

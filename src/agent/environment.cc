@@ -22,8 +22,10 @@ std::string lines_of(const auto& map) {
         append(out, out.empty() ? "" : "\n", std::string_view{key}, "=\"");
         for (const char c : std::string_view{value}) {   // as Go's %q, for what is common
             if (c == '"' || c == '\\') out += '\\';
-            if (c == '\n') out += "\\n";
-            else out += c;
+            if (c == '\n')
+                out += "\\n";
+            else
+                out += c;
         }
         out += '"';
     }
@@ -47,12 +49,15 @@ class Builder {
     void put(const std::string& name, std::string value) {
         known_[name] = value;
         const auto same = std::ranges::find(out_, name, &cri::KeyValue::key);
-        if (same != out_.end()) same->value = std::move(value);
-        else out_.push_back({name, std::move(value)});
+        if (same != out_.end())
+            same->value = std::move(value);
+        else
+            out_.push_back({name, std::move(value)});
     }
 
     Result<> add_all(const Pod::EnvFromSource& from) {
-        const auto all = [&](const auto& reference, const auto& objects, const char* kind) -> Result<> {
+        const auto all = [&](const auto& reference, const auto& objects,
+                             const char* kind) -> Result<> {
             const auto found = objects.find(reference.name);
             if (found == objects.end()) {
                 if (reference.optional.value_or(false)) return {};
@@ -77,7 +82,8 @@ class Builder {
             put(variable.name, std::move(value));
         } else if (from.resourceFieldRef) {
             const auto& wanted = from.resourceFieldRef->containerName;
-            const auto* of = wanted.empty() ? &container_ : find_container(source_.pod.spec, wanted);
+            const auto* of =
+                wanted.empty() ? &container_ : find_container(source_.pod.spec, wanted);
             if (!of) return fail(Reason::NotFound, concat("container ", wanted, " not found"));
             TRY(auto value, resource_value(source_, *of, *from.resourceFieldRef));
             put(variable.name, std::move(value));
@@ -149,7 +155,8 @@ Result<std::string> field_value(const FieldSource& source, std::string_view path
     if (path == "metadata.labels") return lines_of(metadata.labels);
     if (path == "metadata.annotations") return lines_of(metadata.annotations);
     if (const auto key = subscript(path, "metadata.labels")) return metadata.labels.get(*key).str();
-    if (const auto key = subscript(path, "metadata.annotations")) return metadata.annotations.get(*key);
+    if (const auto key = subscript(path, "metadata.annotations"))
+        return metadata.annotations.get(*key);
     if (path == "spec.nodeName") return source.pod.spec.nodeName.str();
     if (path == "spec.serviceAccountName") return source.pod.spec.serviceAccountName.str();
     if (path == "status.hostIP") return first(source.host_addresses);
@@ -163,9 +170,11 @@ Result<std::string> resource_value(const FieldSource& source, const Container& c
                                    const Pod::ResourceFieldSelector& selector) {
     const auto [which, name] = cut(selector.resource, '.');
     if (!name || (which != "limits" && which != "requests")) {
-        return fail(Reason::Invalid, concat("unsupported container resource : ", selector.resource));
+        return fail(Reason::Invalid,
+                    concat("unsupported container resource : ", selector.resource));
     }
-    const auto& list = which == "limits" ? container.resources.limits : container.resources.requests;
+    const auto& list =
+        which == "limits" ? container.resources.limits : container.resources.requests;
     const bool cpu = *name == "cpu";
     api::Quantity amount = list.get(*name);
     if (which == "limits" && amount.value() <= 0) {
@@ -202,7 +211,8 @@ std::string expand(std::string_view text, const std::map<std::string, std::strin
                 break;
             }
             const auto known = values.find(std::string{text.substr(at + 2, end - at - 2)});
-            out += known == values.end() ? text.substr(at, end + 1 - at) : std::string_view{known->second};
+            out += known == values.end() ? text.substr(at, end + 1 - at)
+                                         : std::string_view{known->second};
             at = end;
         } else {
             out += '$';

@@ -33,9 +33,9 @@ struct ConfigValues {
 
 struct FieldSource {
     const Pod& pod;
-    std::vector<std::string> pod_addresses;    // as status.podIPs will have them
+    std::vector<std::string> pod_addresses;   // as status.podIPs will have them
     std::vector<std::string> host_addresses;
-    int64_t allocatable_cpu_milli = 0;         // stands in for a limit that is not set
+    int64_t allocatable_cpu_milli = 0;   // stands in for a limit that is not set
     int64_t allocatable_memory_bytes = 0;
 };
 // "metadata.labels['app']", "status.podIP", …; Invalid for what cannot be referred to.

@@ -10,7 +10,8 @@ class ApiRecorder final : public EventRecorder {
         : recorder_{executor, transport, {.component = "kubelet", .host = std::move(host)}} {}
 
     void tell(const client::ObjectReference& about, EventText text) override {
-        recorder_.record(about, text.warning ? client::EventType::Warning : client::EventType::Normal,
+        recorder_.record(about,
+                         text.warning ? client::EventType::Warning : client::EventType::Normal,
                          text.reason, text.message);
     }
 

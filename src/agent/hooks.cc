@@ -15,11 +15,13 @@ Result<> HookRunner::run(const Pod::LifecycleHandler& handler, const CheckTarget
         result = checks_.tcp(target, *handler.tcpSocket, timeout);
     } else if (handler.sleep) {
         auto& executor = checks_.executor();
-        const Duration nap = std::min<Duration>(std::chrono::seconds{handler.sleep->seconds}, timeout);
+        const Duration nap =
+            std::min<Duration>(std::chrono::seconds{handler.sleep->seconds}, timeout);
         executor.make_waiter()->wait_until(executor.clock().monotonic() + nap);
     }
     if (result.outcome == CheckOutcome::Success) return {};
-    return fail(Reason::InternalError, result.output.empty() ? std::string{"the hook failed"} : result.output);
+    return fail(Reason::InternalError,
+                result.output.empty() ? std::string{"the hook failed"} : result.output);
 }
 
 }   // namespace skiff::agent

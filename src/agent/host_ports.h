@@ -13,8 +13,8 @@
 namespace skiff::agent {
 
 struct HostPort {
-    std::string protocol;      // tcp, udp, sctp
-    std::string host_address;  // "" for every address of the machine
+    std::string protocol;       // tcp, udp, sctp
+    std::string host_address;   // "" for every address of the machine
     uint16_t host_port = 0;
     std::string pod_address;
     uint16_t pod_port = 0;
@@ -29,7 +29,8 @@ std::string host_port_rules(std::string_view cluster_id, const std::vector<HostP
 class HostPorts {
   public:
     explicit HostPorts(std::string cluster_id) : cluster_id_{std::move(cluster_id)} {}
-    Result<> set(const std::string& pod_uid, std::vector<HostPort> ports);   // none: the pod is gone
+    Result<> set(const std::string& pod_uid,
+                 std::vector<HostPort> ports);   // none: the pod is gone
 
   private:
     std::string cluster_id_;

@@ -20,7 +20,8 @@ std::string short_name(const Pod& pod) {
 
 std::string full_name(const Pod& pod, std::string_view cluster_domain) {
     if (pod.spec.subdomain.empty()) return {};
-    return concat(short_name(pod), ".", pod.spec.subdomain, ".", pod.metadata.namespace_, ".svc.", cluster_domain);
+    return concat(short_name(pod), ".", pod.spec.subdomain, ".", pod.metadata.namespace_, ".svc.",
+                  cluster_domain);
 }
 
 }   // namespace
@@ -31,13 +32,14 @@ std::string hosts_file(const Pod& pod, const std::vector<std::string>& pod_addre
     if (pod.spec.hostNetwork) {
         out = concat("# Kubernetes-managed hosts file (host network).\n", host_hosts);
     } else {
-        out = "# Kubernetes-managed hosts file.\n"
-              "127.0.0.1\tlocalhost\n"
-              "::1\tlocalhost ip6-localhost ip6-loopback\n"
-              "fe00::0\tip6-localnet\n"
-              "fe00::0\tip6-mcastprefix\n"
-              "fe00::1\tip6-allnodes\n"
-              "fe00::2\tip6-allrouters\n";
+        out =
+            "# Kubernetes-managed hosts file.\n"
+            "127.0.0.1\tlocalhost\n"
+            "::1\tlocalhost ip6-localhost ip6-loopback\n"
+            "fe00::0\tip6-localnet\n"
+            "fe00::0\tip6-mcastprefix\n"
+            "fe00::1\tip6-allnodes\n"
+            "fe00::2\tip6-allrouters\n";
         const std::string full = full_name(pod, cluster_domain);
         for (const auto& address : pod_addresses) {
             append(out, address, "\t", full, full.empty() ? "" : "\t", short_name(pod), "\n");
@@ -89,8 +91,10 @@ cri::DNSConfig pod_dns(const Pod& pod, const DnsFacts& facts) {
     if (cluster) {
         const auto& domain = facts.cluster_domain;
         out.servers = facts.cluster_servers;
-        out.searches = {concat(pod.metadata.namespace_, ".svc.", domain), concat("svc.", domain), domain};
-        out.searches.insert(out.searches.end(), facts.host.searches.begin(), facts.host.searches.end());
+        out.searches = {concat(pod.metadata.namespace_, ".svc.", domain), concat("svc.", domain),
+                        domain};
+        out.searches.insert(out.searches.end(), facts.host.searches.begin(),
+                            facts.host.searches.end());
         out.options = {"ndots:5"};
     } else if (policy != "None") {
         out = facts.host;
@@ -106,7 +110,8 @@ cri::DNSConfig pod_dns(const Pod& pod, const DnsFacts& facts) {
     add(out.searches, own.searches);
     if (out.servers.size() > dns_servers_max) out.servers.resize(dns_servers_max);
     for (const auto& option : own.options) {
-        const std::string text = option.value ? concat(option.name, ":", *option.value) : option.name;
+        const std::string text =
+            option.value ? concat(option.name, ":", *option.value) : option.name;
         std::erase_if(out.options, [&](const std::string& known) {   // a later one wins
             return known.substr(0, known.find(':')) == option.name;
         });

@@ -19,9 +19,9 @@ std::string hosts_file(const Pod& pod, const std::vector<std::string>& pod_addre
 std::string pod_hostname(const Pod& pod, std::string_view cluster_domain);
 
 struct DnsFacts {
-    cri::DNSConfig host;                       // the machine's resolv.conf
-    std::vector<std::string> cluster_servers;  // empty while the cluster has no DNS
-    std::string cluster_domain;                // "cluster.local"
+    cri::DNSConfig host;                        // the machine's resolv.conf
+    std::vector<std::string> cluster_servers;   // empty while the cluster has no DNS
+    std::string cluster_domain;                 // "cluster.local"
 };
 cri::DNSConfig parse_resolv_conf(std::string_view text);
 cri::DNSConfig pod_dns(const Pod& pod, const DnsFacts& facts);

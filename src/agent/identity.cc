@@ -12,18 +12,20 @@ namespace {
 using codec::Json;
 
 constexpr Duration approval_time_max = 10min;
-constexpr Duration look_again = 1s;            // should the watch be cut
+constexpr Duration look_again = 1s;   // should the watch be cut
 constexpr Duration usable_at_least = 5min;
 
 std::string file_of(const IdentityOptions& options, CertificateKind kind, std::string_view what) {
-    return concat(options.folder, "/", kind == CertificateKind::Client ? "client" : "serving", ".", what);
+    return concat(options.folder, "/", kind == CertificateKind::Client ? "client" : "serving", ".",
+                  what);
 }
 
 std::string csr_body(const std::string& csr_pem, CertificateKind kind) {
     codec::Arena arena;
     Json usages = Json::array();
     usages.push(arena, Json::borrowed("digital signature"));
-    usages.push(arena, Json::borrowed(kind == CertificateKind::Client ? "client auth" : "server auth"));
+    usages.push(arena,
+                Json::borrowed(kind == CertificateKind::Client ? "client auth" : "server auth"));
     Json object = Json::object();
     object.set(arena, "apiVersion", Json::borrowed("certificates.k8s.io/v1"));
     object.set(arena, "kind", Json::borrowed("CertificateSigningRequest"));
@@ -31,8 +33,9 @@ std::string csr_body(const std::string& csr_pem, CertificateKind kind) {
     Json& spec = object.make_object(arena, "spec");
     spec.set(arena, "request", Json::string(arena, base64(csr_pem)));
     spec.set(arena, "signerName",
-             Json::borrowed(kind == CertificateKind::Client ? "kubernetes.io/kube-apiserver-client-kubelet"
-                                                            : "kubernetes.io/kubelet-serving"));
+             Json::borrowed(kind == CertificateKind::Client
+                                ? "kubernetes.io/kube-apiserver-client-kubelet"
+                                : "kubernetes.io/kubelet-serving"));
     spec.set(arena, "usages", usages);
     return codec::to_json(object);
 }
@@ -59,7 +62,8 @@ Result<std::string> wait_for_certificate(client::Client& client, const std::stri
     auto waiter = bell->next();
     const auto stream = client.transport().watch(
         {.path = client::path_of(client::resource_of<view::CertificateSigningRequest>(), ""),
-         .query = concat("watch=true&fieldSelector=metadata.name%3D", name), .timeout = approval_time_max},
+         .query = concat("watch=true&fieldSelector=metadata.name%3D", name),
+         .timeout = approval_time_max},
         bell);
     const MonoTime deadline = executor.clock().monotonic() + approval_time_max;
     while (executor.clock().monotonic() < deadline) {
@@ -67,8 +71,8 @@ Result<std::string> wait_for_certificate(client::Client& client, const std::stri
         if (!request.status.certificate.empty()) return request.status.certificate;
         for (const auto& condition : request.status.conditions) {
             if (condition.type == "Denied" || condition.type == "Failed") {
-                return fail(Reason::Forbidden, concat("certificate request ", name, ": ", condition.type, ": ",
-                                                      condition.message));
+                return fail(Reason::Forbidden, concat("certificate request ", name, ": ",
+                                                      condition.type, ": ", condition.message));
             }
         }
         waiter->wait_until(executor.clock().monotonic() + look_again);
@@ -79,7 +83,8 @@ Result<std::string> wait_for_certificate(client::Client& client, const std::stri
 
 }   // namespace
 
-std::optional<net::KeyPair> load_certificate(const IdentityOptions& options, CertificateKind kind, WallTime now) {
+std::optional<net::KeyPair> load_certificate(const IdentityOptions& options, CertificateKind kind,
+                                             WallTime now) {
     auto certificate = read_file(file_of(options, kind, "crt"));
     auto key = read_file(file_of(options, kind, "key"));
     if (!certificate || !key) return std::nullopt;
@@ -99,7 +104,8 @@ Result<net::KeyPair> request_certificate(const IdentityOptions& options, Certifi
     }
     TRY(const auto csr, net::make_csr(key, subject));
     TRY(const Bytes answer,
-        client.create_text(client::resource_of<view::CertificateSigningRequest>(), "", csr_body(csr, kind)));
+        client.create_text(client::resource_of<view::CertificateSigningRequest>(), "",
+                           csr_body(csr, kind)));
     TRY(const auto created, api::decode<view::CertificateSigningRequest>(answer));
     TRY(auto certificate, wait_for_certificate(client, created.metadata.name));
     TRY_OK(make_directories(options.folder, 0700));

@@ -13,7 +13,7 @@
 namespace skiff::agent {
 
 struct IdentityOptions {
-    std::string folder;              // <root>/agent/pki
+    std::string folder;   // <root>/agent/pki
     std::string node_name;
     std::vector<std::string> addresses;
 };
@@ -21,7 +21,8 @@ struct IdentityOptions {
 enum class CertificateKind { Client, Serving };
 
 // What is on disk, if it is usable for a while; absent when there is none or its time is over.
-std::optional<net::KeyPair> load_certificate(const IdentityOptions& options, CertificateKind kind, WallTime now);
+std::optional<net::KeyPair> load_certificate(const IdentityOptions& options, CertificateKind kind,
+                                             WallTime now);
 
 // Asks the API for a certificate and waits until it is given; writes it. Blocks.
 Result<net::KeyPair> request_certificate(const IdentityOptions& options, CertificateKind kind,

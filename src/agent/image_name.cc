@@ -16,7 +16,9 @@ bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c
 
 // A component of the path: letters and digits, joined by single '.', '_', '__' or any '-'.
 bool is_component(std::string_view text) {
-    return all_of(text, [](char c) { return is_lower_or_digit(c) || c == '.' || c == '_' || c == '-'; }) &&
+    return all_of(
+               text,
+               [](char c) { return is_lower_or_digit(c) || c == '.' || c == '_' || c == '-'; }) &&
            is_lower_or_digit(text.front()) && is_lower_or_digit(text.back());
 }
 
@@ -73,7 +75,8 @@ Result<ImageName> parse_image_name(std::string_view text) {
     }
     for (const auto component : split(rest, '/')) {
         if (is_component(component)) continue;
-        const bool upper = std::ranges::any_of(component, [](char c) { return c >= 'A' && c <= 'Z'; });
+        const bool upper =
+            std::ranges::any_of(component, [](char c) { return c >= 'A' && c <= 'Z'; });
         return wrong(upper ? "invalid reference format: repository name must be lowercase"
                            : "invalid reference format");
     }

@@ -9,11 +9,11 @@
 namespace skiff::agent {
 
 struct ImageName {
-    std::string registry;     // "docker.io", "registry.example:5000"
-    std::string repository;   // "library/busybox"
-    std::string tag;          // "latest" when neither tag nor digest was given
-    std::string digest;       // "sha256:…" or ""
-    std::string text() const; // docker.io/library/busybox:latest
+    std::string registry;       // "docker.io", "registry.example:5000"
+    std::string repository;     // "library/busybox"
+    std::string tag;            // "latest" when neither tag nor digest was given
+    std::string digest;         // "sha256:…" or ""
+    std::string text() const;   // docker.io/library/busybox:latest
 };
 // Invalid: kubelet's InvalidImageName.
 Result<ImageName> parse_image_name(std::string_view text);

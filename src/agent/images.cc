@@ -20,11 +20,12 @@ ImageReady ready_of(const cri::Image& image, std::string reference) {
 
 std::string shown_bytes_and_time(Duration took, uint64_t bytes) {
     const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took);
-    return concat(go_duration(milliseconds), " (", go_duration(milliseconds), " including waiting). Image size: ",
-                  bytes, " bytes.");
+    return concat(go_duration(milliseconds), " (", go_duration(milliseconds),
+                  " including waiting). Image size: ", bytes, " bytes.");
 }
 
-void add_auth(const codec::Json& entry, std::string_view server, std::vector<cri::AuthConfig>& out) {
+void add_auth(const codec::Json& entry, std::string_view server,
+              std::vector<cri::AuthConfig>& out) {
     cri::AuthConfig auth{.username = std::string{entry.text_at({"username"})},
                          .password = std::string{entry.text_at({"password"})},
                          .server_address = std::string{server},
@@ -39,7 +40,8 @@ void add_auth(const codec::Json& entry, std::string_view server, std::vector<cri
 
 // "https://index.docker.io/v1/" and "docker.io" are the same registry.
 std::string_view host_of(std::string_view server) {
-    if (const size_t scheme = server.find("://"); scheme != std::string_view::npos) server.remove_prefix(scheme + 3);
+    if (const size_t scheme = server.find("://"); scheme != std::string_view::npos)
+        server.remove_prefix(scheme + 3);
     server = server.substr(0, server.find('/'));
     return server == "index.docker.io" || server == "registry-1.docker.io" ? "docker.io" : server;
 }
@@ -67,9 +69,20 @@ bool registry_unreachable(const Error& error) {
         return false;
     }
     constexpr std::string_view signs[] = {
-        "dial tcp", "no such host", "connection refused", "i/o timeout", "network is unreachable",
-        "no route to host", "connection reset", "TLS handshake", "deadline exceeded", "server misbehaving",
-        "temporary failure in name resolution", "unexpected EOF", "Service Unavailable", "Bad Gateway",
+        "dial tcp",
+        "no such host",
+        "connection refused",
+        "i/o timeout",
+        "network is unreachable",
+        "no route to host",
+        "connection reset",
+        "TLS handshake",
+        "deadline exceeded",
+        "server misbehaving",
+        "temporary failure in name resolution",
+        "unexpected EOF",
+        "Service Unavailable",
+        "Bad Gateway",
         "proxyconnect",
     };
     return std::ranges::any_of(signs, [&](std::string_view sign) {
@@ -92,8 +105,8 @@ bool Images::known_unreachable(std::string_view registry) const {
     });
 }
 
-std::expected<ImageReady, ImageFailure> Images::pull(const ImageWanted& wanted, std::string_view registry,
-                                                     Duration timeout,
+std::expected<ImageReady, ImageFailure> Images::pull(const ImageWanted& wanted,
+                                                     std::string_view registry, Duration timeout,
                                                      const std::function<void(ImageEvent)>& tell,
                                                      Error* error) {
     const MonoTime began = executor_.clock().monotonic();
@@ -115,17 +128,19 @@ std::expected<ImageReady, ImageFailure> Images::pull(const ImageWanted& wanted, 
     const auto status = cri_.image_status({.image = wanted.image});
     const cri::Image image = status && status->image ? *status->image : cri::Image{};
     tell({.reason = "Pulled",
-          .message = concat("Successfully pulled image \"", wanted.image, "\" in ",
-                            shown_bytes_and_time(executor_.clock().monotonic() - began, image.size))});
+          .message =
+              concat("Successfully pulled image \"", wanted.image, "\" in ",
+                     shown_bytes_and_time(executor_.clock().monotonic() - began, image.size))});
     return ready_of(image, *pulled);
 }
 
-std::expected<ImageReady, ImageFailure> Images::ensure(const ImageWanted& wanted,
-                                                       const std::function<void(ImageEvent)>& tell) {
+std::expected<ImageReady, ImageFailure> Images::ensure(
+    const ImageWanted& wanted, const std::function<void(ImageEvent)>& tell) {
     const auto name = parse_image_name(wanted.image);
     if (!name) {
         tell({true, "InspectFailed",
-              concat("Failed to apply default image tag \"", wanted.image, "\": ", name.error().message)});
+              concat("Failed to apply default image tag \"", wanted.image,
+                     "\": ", name.error().message)});
         return std::unexpected{ImageFailure{"InvalidImageName", name.error().message}};
     }
     const std::string_view policy =
@@ -139,7 +154,8 @@ std::expected<ImageReady, ImageFailure> Images::ensure(const ImageWanted& wanted
     const auto& image = status->image;
     if (image && policy != "Always") {
         tell({.reason = "Pulled",
-              .message = concat("Container image \"", wanted.image, "\" already present on machine")});
+              .message =
+                  concat("Container image \"", wanted.image, "\" already present on machine")});
         return ready_of(*image, image->id);
     }
     if (!image && policy == "Never") {
@@ -158,7 +174,8 @@ std::expected<ImageReady, ImageFailure> Images::ensure(const ImageWanted& wanted
     if (imported && known_unreachable(name->registry)) return use_imported();
     tell({.reason = "Pulling", .message = concat("Pulling image \"", wanted.image, "\"")});
     Error error;
-    auto pulled = pull(wanted, name->registry, imported ? imported_pull_time_max : Duration{}, tell, &error);
+    auto pulled =
+        pull(wanted, name->registry, imported ? imported_pull_time_max : Duration{}, tell, &error);
     if (pulled) return pulled;
     if (imported && registry_unreachable(error)) {
         unreachable_.use([&](auto& seen) { seen[name->registry] = executor_.clock().monotonic(); });

@@ -26,14 +26,14 @@ bool registry_unreachable(const Error& error);
 
 struct ImageEvent {
     bool warning = false;
-    std::string reason;    // "Pulling", "Pulled", "Failed", …
+    std::string reason;   // "Pulling", "Pulled", "Failed", …
     std::string message;
 };
 
 struct ImageWanted {
     std::string image;
-    std::string policy;                         // "" is derived from the tag
-    std::vector<std::string> docker_configs;    // of the pod's imagePullSecrets
+    std::string policy;                        // "" is derived from the tag
+    std::vector<std::string> docker_configs;   // of the pod's imagePullSecrets
     const cri::PodSandboxConfig* sandbox = nullptr;
 };
 
@@ -58,8 +58,8 @@ class Images {
                                                    const std::function<void(ImageEvent)>& tell);
 
   private:
-    std::expected<ImageReady, ImageFailure> pull(const ImageWanted& wanted, std::string_view registry,
-                                                 Duration timeout,
+    std::expected<ImageReady, ImageFailure> pull(const ImageWanted& wanted,
+                                                 std::string_view registry, Duration timeout,
                                                  const std::function<void(ImageEvent)>& tell,
                                                  Error* error);
     bool is_imported(const std::string& name, const cri::Image& image) const;

@@ -25,7 +25,8 @@ TEST(ImageName, is_completed_as_docker_does) {
         {"registry.example:5000/a/b:v1", "registry.example:5000/a/b:v1"},
         {"index.docker.io/library/x", "docker.io/library/x:latest"},
         {"a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-         "docker.io/library/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
+         "docker.io/library/"
+         "a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
     };
     for (const Row& row : rows) {
         const auto name = parse_image_name(row.given);
@@ -47,7 +48,8 @@ TEST(ImportedImages, names_come_from_ctrs_output) {
 }
 
 TEST(RegistryAuths, are_found_by_host) {
-    const std::string config = R"({"auths":{"https://index.docker.io/v1/":{"auth":"dXNlcjpwYXNz"},"other.example":{"username":"x","password":"y"}}})";
+    const std::string config =
+        R"({"auths":{"https://index.docker.io/v1/":{"auth":"dXNlcjpwYXNz"},"other.example":{"username":"x","password":"y"}}})";
     const auto docker = registry_auths({config}, "docker.io");
     ASSERT_EQ(docker.size(), 1u);
     EXPECT_EQ(docker[0].username, "user");
@@ -86,9 +88,9 @@ struct ImagesTest : ::testing::Test {
     // What came of it, and the reasons of the events in between.
     std::string ensure(const std::string& image, const std::string& policy = "") {
         std::string out;
-        const auto done = images.ensure({.image = image, .policy = policy}, [&](const ImageEvent& event) {
-            append(out, event.reason, " ");
-        });
+        const auto done =
+            images.ensure({.image = image, .policy = policy},
+                          [&](const ImageEvent& event) { append(out, event.reason, " "); });
         return out + (done ? done->reference : done.error().reason);
     }
 
@@ -112,11 +114,13 @@ TEST_F(ImagesTest, the_policy_decides) {
 
 TEST_F(ImagesTest, an_imported_image_stands_in_for_a_registry_out_of_reach) {
     Images with_record{*executor, cri, record()};
-    ASSERT_TRUE(record_imported_images(record(), {{"docker.io/library/a:latest", "sha256:mine"}}).has_value());
+    ASSERT_TRUE(record_imported_images(record(), {{"docker.io/library/a:latest", "sha256:mine"}})
+                    .has_value());
     std::string events;
     const auto ensure_with = [&] {
         events.clear();
-        return with_record.ensure({.image = "a"}, [&](const ImageEvent& event) { append(events, event.reason, " "); });
+        return with_record.ensure(
+            {.image = "a"}, [&](const ImageEvent& event) { append(events, event.reason, " "); });
     };
     cri.present = "sha256:mine";
     cri.pull_error = Error{Reason::Unknown, "dial tcp: lookup registry-1.docker.io: no such host"};
@@ -133,7 +137,8 @@ TEST_F(ImagesTest, an_imported_image_stands_in_for_a_registry_out_of_reach) {
 
 TEST_F(ImagesTest, never_for_an_image_that_was_only_pulled) {
     Images with_record{*executor, cri, record()};
-    ASSERT_TRUE(record_imported_images(record(), {{"docker.io/library/a:latest", "sha256:mine"}}).has_value());
+    ASSERT_TRUE(record_imported_images(record(), {{"docker.io/library/a:latest", "sha256:mine"}})
+                    .has_value());
     cri.present = "sha256:other";   // another one has that name by now
     cri.pull_error = Error{Reason::Unknown, "dial tcp: i/o timeout"};
     const auto done = with_record.ensure({.image = "a"}, [](const ImageEvent&) {});
@@ -143,7 +148,8 @@ TEST_F(ImagesTest, never_for_an_image_that_was_only_pulled) {
 
 TEST_F(ImagesTest, a_registry_that_answers_is_believed) {
     Images with_record{*executor, cri, record()};
-    ASSERT_TRUE(record_imported_images(record(), {{"docker.io/library/a:latest", "sha256:mine"}}).has_value());
+    ASSERT_TRUE(record_imported_images(record(), {{"docker.io/library/a:latest", "sha256:mine"}})
+                    .has_value());
     cri.present = "sha256:mine";
     cri.pull_error = Error{Reason::Unknown, "pull access denied, repository does not exist"};
     EXPECT_FALSE(with_record.ensure({.image = "a"}, [](const ImageEvent&) {}).has_value());

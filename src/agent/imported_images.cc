@@ -19,7 +19,8 @@ constexpr Duration import_time_max = 10min;
 constexpr Duration appear_time_max = 10s;   // containerd's CRI learns of an image by an event
 
 Result<std::string> run_ctr(const ImageImport& import, std::vector<std::string> arguments) {
-    std::vector<std::string> all{import.ctr, "--address", import.socket, "--namespace", "k8s.io", "images"};
+    std::vector<std::string> all{import.ctr,    "--address", import.socket,
+                                 "--namespace", "k8s.io",    "images"};
     std::ranges::move(arguments, std::back_inserter(all));
     TRY(auto result, run_command(all, {.timeout = import_time_max}));
     if (result.exit_code == 0) return std::move(result.out);
@@ -33,7 +34,8 @@ Result<std::string> image_id(Executor& executor, Cri& cri, const std::string& na
         TRY(const auto answer, cri.image_status({.image = name}));
         if (answer.image) return answer.image->id;
         if (executor.clock().monotonic() > deadline) {
-            return fail(Reason::NotFound, concat("the runtime does not show the imported image ", name));
+            return fail(Reason::NotFound,
+                        concat("the runtime does not show the imported image ", name));
         }
         waiter->wait_until(executor.clock().monotonic() + 20ms);
     }
@@ -41,7 +43,9 @@ Result<std::string> image_id(Executor& executor, Cri& cri, const std::string& na
 
 }   // namespace
 
-std::string imported_images_path(const std::string& root) { return root + "/agent/imported-images.json"; }
+std::string imported_images_path(const std::string& root) {
+    return root + "/agent/imported-images.json";
+}
 
 Result<ImportedImages> read_imported_images(const std::string& path) {
     ImportedImages images;
@@ -78,11 +82,14 @@ std::vector<std::string> imported_names(std::string_view output) {
     return names;
 }
 
-Result<std::vector<std::string>> import_images(Executor& executor, Cri& cri, const ImageImport& import) {
-    if (!file_exists(import.file)) return fail(Reason::NotFound, concat("no such file: ", import.file));
+Result<std::vector<std::string>> import_images(Executor& executor, Cri& cri,
+                                               const ImageImport& import) {
+    if (!file_exists(import.file))
+        return fail(Reason::NotFound, concat("no such file: ", import.file));
     TRY(const auto output, run_ctr(import, {"import", import.file}));
     const auto found = imported_names(output);
-    if (found.empty()) return fail(Reason::Invalid, concat(import.file, " holds no image with a name"));
+    if (found.empty())
+        return fail(Reason::Invalid, concat(import.file, " holds no image with a name"));
     std::vector<std::string> names;
     ImportedImages added;
     for (const auto& raw : found) {

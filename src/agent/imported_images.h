@@ -23,11 +23,12 @@ Result<> record_imported_images(const std::string& path, const ImportedImages& a
 // the names in it, normalised; pins and records them. Gives the names.
 struct ImageImport {
     std::string file;
-    std::string socket;        // containerd's
+    std::string socket;   // containerd's
     std::string record_path;
     std::string ctr = "ctr";
 };
-Result<std::vector<std::string>> import_images(Executor& executor, Cri& cri, const ImageImport& import);
+Result<std::vector<std::string>> import_images(Executor& executor, Cri& cri,
+                                               const ImageImport& import);
 
 // The pause image, if this node does not have it yet. Writes a tar below `folder` on the way.
 Result<> ensure_pause_image(Executor& executor, Cri& cri, const std::string& socket,

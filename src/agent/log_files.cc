@@ -35,8 +35,8 @@ std::vector<std::string> pod_log_folders(const std::string& log_root, std::strin
     const std::string suffix = concat("_", uid);
     std::vector<std::string> found;
     std::error_code problem;
-    for (std::filesystem::directory_iterator it{log_root + "/pods", problem}, end; !problem && it != end;
-         it.increment(problem)) {
+    for (std::filesystem::directory_iterator it{log_root + "/pods", problem}, end;
+         !problem && it != end; it.increment(problem)) {
         if (it->path().filename().string().ends_with(suffix)) found.push_back(it->path().string());
     }
     return found;

@@ -12,8 +12,8 @@
 namespace skiff::agent {
 
 struct LogLine {
-    std::string_view time;   // RFC 3339 with nine fraction digits
-    std::string_view stream; // "stdout" or "stderr"
+    std::string_view time;     // RFC 3339 with nine fraction digits
+    std::string_view stream;   // "stdout" or "stderr"
     bool partial = false;
     std::string_view text;   // without the newline
 };

@@ -36,7 +36,8 @@ bool counts(std::string_view line, std::string_view stream) {
 // Walks one file backwards; `lines` is taken down as lines are found. Where to start, or nothing
 // when the file holds fewer. A line starts after the full line before it, so that its partial
 // beginnings come with it.
-std::optional<int64_t> tail_in_file(const std::string& path, int64_t& lines, std::string_view stream) {
+std::optional<int64_t> tail_in_file(const std::string& path, int64_t& lines,
+                                    std::string_view stream) {
     const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
     struct stat info {};
     if (!fd || ::fstat(fd.get(), &info) != 0) return std::nullopt;
@@ -51,7 +52,8 @@ std::optional<int64_t> tail_in_file(const std::string& path, int64_t& lines, std
         text.insert(0, block);
         for (;;) {
             const bool closed = !text.empty() && text.back() == '\n';
-            const size_t before = text.size() < 2 ? std::string::npos : text.rfind('\n', text.size() - 2);
+            const size_t before =
+                text.size() < 2 ? std::string::npos : text.rfind('\n', text.size() - 2);
             if (before == std::string::npos && block_end > 0) break;
             if (text.empty()) break;
             const size_t start = before == std::string::npos ? 0 : before + 1;

@@ -21,8 +21,8 @@ struct LogOptions {
     std::string stream;   // "stdout", "stderr" or "": both
 };
 // From the query of a log request (PodLogOptions); Invalid in the field's own words.
-Result<LogOptions> parse_log_options(
-    const std::vector<std::pair<std::string, std::string>>& query, WallTime now);
+Result<LogOptions> parse_log_options(const std::vector<std::pair<std::string, std::string>>& query,
+                                     WallTime now);
 
 class LogReader {
   public:

@@ -21,8 +21,8 @@ struct LogReaderTest : testing::Test {
 
     static std::string line(int n, const char* stream = "stdout", const char* tag = "F") {
         const char* digits = "0123456789";
-        return concat("2026-01-02T15:04:0", digits[n % 10], ".000000000Z ", stream, " ", tag, " line ",
-                      n, "\n");
+        return concat("2026-01-02T15:04:0", digits[n % 10], ".000000000Z ", stream, " ", tag,
+                      " line ", n, "\n");
     }
     void add(const std::string& text, const std::string& file = {}) {
         std::ofstream{file.empty() ? path : file, std::ios::app} << text;
@@ -30,8 +30,7 @@ struct LogReaderTest : testing::Test {
     std::string all(LogOptions options) {
         LogReader reader{path, std::move(options)};
         std::string out;
-        while (reader.read(out, 10) == LogReader::State::More) {
-        }
+        while (reader.read(out, 10) == LogReader::State::More) {}
         return out;
     }
 
@@ -54,18 +53,21 @@ TEST_F(LogReaderTest, options_choose_what_is_shown) {
         {"none of the past", {.tail_lines = 0}, ""},
         {"since a time, inclusive", {.since = since}, "line 3\nline 4\n"},
         {"one stream", {.stream = "stderr"}, "line 2\n"},
-        {"the tail counts only its own stream", {.tail_lines = 3, .stream = "stdout"},
+        {"the tail counts only its own stream",
+         {.tail_lines = 3, .stream = "stdout"},
          "line 1\nline 3\nline 4\n"},
         {"a byte limit cuts inside a line", {.limit_bytes = 9}, "line 1\nli"},
-        {"timestamps", {.tail_lines = 1, .timestamps = true},
+        {"timestamps",
+         {.tail_lines = 1, .timestamps = true},
          "2026-01-02T15:04:04.000000000Z line 4\n"},
     };
     for (const Row& row : rows) EXPECT_EQ(all(row.options), row.shown) << row.why;
 }
 
 TEST_F(LogReaderTest, partial_lines_are_joined_and_count_once) {
-    add(line(1) + "2026-01-02T15:04:02.000000000Z stdout P abc\n"
-                  "2026-01-02T15:04:03.000000000Z stdout F def\n");
+    add(line(1) +
+        "2026-01-02T15:04:02.000000000Z stdout P abc\n"
+        "2026-01-02T15:04:03.000000000Z stdout F def\n");
     EXPECT_EQ(all({.timestamps = true}),
               "2026-01-02T15:04:01.000000000Z line 1\n2026-01-02T15:04:02.000000000Z abcdef\n");
     EXPECT_EQ(all({.tail_lines = 1}), "abcdef\n");
@@ -135,8 +137,9 @@ TEST_F(LogReaderTest, rotation_keeps_as_many_files_as_it_may) {
 
 TEST(LogOptions, are_read_from_the_query) {
     const auto now = parse_rfc3339("2026-01-02T15:04:05Z").value();
-    const auto options = parse_log_options({{"follow", "true"}, {"tailLines", "7"},
-                                            {"sinceSeconds", "60"}, {"timestamps", "true"}}, now);
+    const auto options = parse_log_options(
+        {{"follow", "true"}, {"tailLines", "7"}, {"sinceSeconds", "60"}, {"timestamps", "true"}},
+        now);
     ASSERT_TRUE(options.has_value());
     EXPECT_TRUE(options->follow && options->timestamps);
     EXPECT_EQ(options->tail_lines, 7);

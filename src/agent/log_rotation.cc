@@ -17,13 +17,15 @@ constexpr Duration delay_max = 10s;   // kubelet's containerLogMonitorInterval
 
 Duration rotation_delay(size_t size, size_t limit, size_t grown, Duration passed) {
     if (grown == 0 || size >= limit) return size >= limit ? delay_min : delay_max;
-    const double seconds = std::chrono::duration<double>(passed).count() * static_cast<double>(limit - size) /
-                           static_cast<double>(grown);
-    const auto full_in = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(std::min(seconds, 60.0)));
+    const double seconds = std::chrono::duration<double>(passed).count() *
+                           static_cast<double>(limit - size) / static_cast<double>(grown);
+    const auto full_in = std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double>(std::min(seconds, 60.0)));
     return std::clamp<Duration>(full_in, delay_min, delay_max);
 }
 
-Duration LogRotation::look(const std::vector<std::pair<std::string, std::string>>& logs, WallTime now) {
+Duration LogRotation::look(const std::vector<std::pair<std::string, std::string>>& logs,
+                           WallTime now) {
     const Duration passed = looked_ == WallTime{} ? delay_max : now - looked_;
     looked_ = now;
     Duration next = delay_max;
@@ -37,8 +39,10 @@ Duration LogRotation::look(const std::vector<std::pair<std::string, std::string>
         const size_t grown = size - before;
         const auto rotated = rotate_log(path, limits_, now);
         if (!rotated || *rotated) {
-            const auto done = rotated ? cri_.reopen_container_log(id) : Result<>{std::unexpected{rotated.error()}};
-            if (!done) log_warn("log not rotated", {{"log", path}, {"error", done.error().message}});
+            const auto done = rotated ? cri_.reopen_container_log(id)
+                                      : Result<>{std::unexpected{rotated.error()}};
+            if (!done)
+                log_warn("log not rotated", {{"log", path}, {"error", done.error().message}});
             size = 0;
         }
         sizes[path] = size;

@@ -96,11 +96,11 @@ class LogStream final : public net::BodySource {
         inotify_ = Fd{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
         if (!inotify_) return;
         const std::string folder = facts_.path.substr(0, facts_.path.rfind('/'));
-        ::inotify_add_watch(inotify_.get(), folder.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE);
+        ::inotify_add_watch(inotify_.get(), folder.c_str(),
+                            IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE);
         watch_ = loop_.watch(inotify_.get(), net::Loop::Readable, [this](unsigned) {
             char events[4096];
-            while (::read(inotify_.get(), events, sizeof events) > 0) {
-            }
+            while (::read(inotify_.get(), events, sizeof events) > 0) {}
             wake_->call();
         });
     }
@@ -123,8 +123,8 @@ LogFollowers::Registration::Registration(LogFollowers& followers, std::string co
     : followers_{followers}, container_id_{std::move(container_id)} {
     const std::lock_guard lock{followers_.mutex_};
     key_ = ++followers_.next_;
-    followers_.all_.emplace(container_id_,
-                            std::pair{key_, std::make_shared<std::function<void()>>(std::move(ended))});
+    followers_.all_.emplace(
+        container_id_, std::pair{key_, std::make_shared<std::function<void()>>(std::move(ended))});
 }
 
 LogFollowers::Registration::~Registration() {
@@ -147,7 +147,8 @@ void LogFollowers::ended(const std::string& container_id) {
     for (const auto& call : told) (*call)();
 }
 
-std::unique_ptr<net::BodySource> stream_log(net::Loop& loop, LogFollowers& followers, LogStreamFacts facts) {
+std::unique_ptr<net::BodySource> stream_log(net::Loop& loop, LogFollowers& followers,
+                                            LogStreamFacts facts) {
     return std::make_unique<LogStream>(loop, followers, std::move(facts));
 }
 

@@ -19,7 +19,8 @@ class LogFollowers {
   public:
     class Registration {
       public:
-        Registration(LogFollowers& followers, std::string container_id, std::function<void()> ended);
+        Registration(LogFollowers& followers, std::string container_id,
+                     std::function<void()> ended);
         ~Registration();
 
       private:
@@ -43,6 +44,7 @@ struct LogStreamFacts {
 };
 
 // On the connection's loop.
-std::unique_ptr<net::BodySource> stream_log(net::Loop& loop, LogFollowers& followers, LogStreamFacts facts);
+std::unique_ptr<net::BodySource> stream_log(net::Loop& loop, LogFollowers& followers,
+                                            LogStreamFacts facts);
 
 }   // namespace skiff::agent

@@ -26,7 +26,8 @@ struct LogStreamTest : testing::Test {
         std::filesystem::remove_all(folder);
     }
     void add(int n) {
-        std::ofstream{path, std::ios::app} << concat("2026-01-02T15:04:05.000000000Z stdout F line ", n, "\n");
+        std::ofstream{path, std::ios::app}
+            << concat("2026-01-02T15:04:05.000000000Z stdout F line ", n, "\n");
     }
     void on_loop(const std::function<void()>& call) {
         const auto waiter = executor->make_waiter();
@@ -38,9 +39,11 @@ struct LogStreamTest : testing::Test {
     }
     void follow() {
         on_loop([this] {
-            source = stream_log(loop.loop(), followers, {.container_id = "c", .path = path,
-                                                          .options = {.follow = true},
-                                                          .running = [this] { return running.load(); }});
+            source = stream_log(
+                loop.loop(), followers,
+                {.container_id = "c", .path = path, .options = {.follow = true}, .running = [this] {
+                     return running.load();
+                 }});
             source->on_wake([this] { loop.loop().post([this] { pull(); }); });
             pull();
         });
@@ -65,7 +68,8 @@ struct LogStreamTest : testing::Test {
         return true;
     }
     bool shows(const std::string& wanted) {
-        return eventually([&] { return shown.use([](std::string& text) { return text; }) == wanted; });
+        return eventually(
+            [&] { return shown.use([](std::string& text) { return text; }) == wanted; });
     }
 
     std::string folder;

@@ -71,7 +71,7 @@ class MessageEncoder {
         for (const auto& message : messages) nested(number, message);
     }
     template <class T>
-        requires std::is_class_v<T>
+    requires std::is_class_v<T>
     void operator()(uint32_t number, const T& message) {
         const size_t before = writer_.out().size();
         const size_t mark = writer_.begin(number);
@@ -158,10 +158,8 @@ class MessageDecoder {
         read_message(messages.emplace_back());
     }
     template <class T>
-        requires std::is_class_v<T>
-    void read(T& message) {
-        read_message(message);
-    }
+    requires std::is_class_v<T>
+    void read(T& message) { read_message(message); }
 
     codec::ProtoReader& reader_;
 };

@@ -56,8 +56,8 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
     void look() {
         const auto health = ask_health();
         const bool due = now() - reported_ >= report_period;
-        if (due || health.runtime_ready != health_.runtime_ready || health.problem != health_.problem || !clean_ ||
-            images_changed()) {
+        if (due || health.runtime_ready != health_.runtime_ready ||
+            health.problem != health_.problem || !clean_ || images_changed()) {
             report();
         }
         // A runtime that is starting is seen soon.
@@ -80,7 +80,8 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
             log_warn("node not registered", {{"error", made.error().message}});
             return false;
         }
-        if (const auto object = codec::parse_json(*made)) uid_ = object->root.text_at({"metadata", "uid"});
+        if (const auto object = codec::parse_json(*made))
+            uid_ = object->root.text_at({"metadata", "uid"});
         return true;
     }
 
@@ -92,8 +93,10 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
             if (condition.status) continue;
             health.runtime_ready = false;
             append(health.problem, health.problem.empty() ? "" : ", ",
-                   condition.type == "NetworkReady" ? "container runtime network not ready: " : "container runtime not ready: ",
-                   condition.type, "=false reason:", condition.reason, " message:", condition.message);
+                   condition.type == "NetworkReady" ? "container runtime network not ready: "
+                                                    : "container runtime not ready: ",
+                   condition.type, "=false reason:", condition.reason,
+                   " message:", condition.message);
         }
         return health;
     }
@@ -117,14 +120,17 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
         health_ = ask_health();
         auto machine = read_machine(parts_.root);
         if (const auto version = parts_.cri.version()) {
-            machine.runtime = concat(version->runtime_name, "://", version->runtime_version.substr(0, version->runtime_version.find('~')));
+            machine.runtime =
+                concat(version->runtime_name, "://",
+                       version->runtime_version.substr(0, version->runtime_version.find('~')));
         }
         const auto images = parts_.cri.list_images();
         if (images) image_names_ = names_of(*images);
-        const auto patch = node_status_patch(parts_.identity, machine, health_,
-                                             images ? *images : std::vector<cri::Image>{}, memory_, now());
-        const auto done = client_.patch_text(nodes, {"", parts_.identity.name}, client::PatchType::StrategicMerge,
-                                             patch, "status");
+        const auto patch =
+            node_status_patch(parts_.identity, machine, health_,
+                              images ? *images : std::vector<cri::Image>{}, memory_, now());
+        const auto done = client_.patch_text(nodes, {"", parts_.identity.name},
+                                             client::PatchType::StrategicMerge, patch, "status");
         clean_ = done.has_value();
         if (done) {
             if (reported_ == WallTime{}) parts_.reported();
@@ -138,9 +144,11 @@ class NodeReporter::Core : public std::enable_shared_from_this<Core> {
 
     void renew() {
         const client::ObjectKey key{std::string{lease_namespace}, parts_.identity.name};
-        auto done = client_.patch_text(leases, key, client::PatchType::Merge, lease_renewal_patch(now()));
+        auto done =
+            client_.patch_text(leases, key, client::PatchType::Merge, lease_renewal_patch(now()));
         if (!done && done.error().reason == Reason::NotFound) {
-            done = client_.create_text(leases, lease_namespace, lease_object(parts_.identity.name, uid_, now()));
+            done = client_.create_text(leases, lease_namespace,
+                                       lease_object(parts_.identity.name, uid_, now()));
         }
         if (!done) log_warn("lease not renewed", {{"error", done.error().message}});
     }

@@ -18,20 +18,22 @@ namespace {
 using codec::Arena;
 using codec::Json;
 
-constexpr size_t images_shown_max = 50;            // kubelet's nodeStatusMaxImages
+constexpr size_t images_shown_max = 50;                // kubelet's nodeStatusMaxImages
 constexpr int64_t memory_pressure_bytes = 100 << 20;   // kubelet's default thresholds
 constexpr double storage_pressure_part = 0.10;
 constexpr double inodes_pressure_part = 0.05;
 
 std::string first_line(const std::string& path) {
     const auto text = read_file(path, 4096);
-    return text ? std::string{trim(std::string_view{*text}.substr(0, text->find('\n')))} : std::string{};
+    return text ? std::string{trim(std::string_view{*text}.substr(0, text->find('\n')))}
+                : std::string{};
 }
 
 // "MemTotal:  123 kB" in bytes.
 int64_t meminfo_bytes(std::string_view text, std::string_view name) {
     for (const auto line : split(text, '\n')) {
-        if (!line.starts_with(name) || line.size() <= name.size() || line[name.size()] != ':') continue;
+        if (!line.starts_with(name) || line.size() <= name.size() || line[name.size()] != ':')
+            continue;
         auto number = trim(line.substr(name.size() + 1));
         number = number.substr(0, number.find(' '));
         return parse_number<int64_t>(number).value_or(0) * 1024;
@@ -76,7 +78,8 @@ struct Writer {
     Json resources(const MachineFacts& machine, int64_t storage) {
         Json out = Json::object();
         set(out, "cpu", concat(machine.cpus));
-        set(out, "ephemeral-storage", storage == machine.storage_bytes ? concat(storage / 1024, "Ki") : concat(storage));
+        set(out, "ephemeral-storage",
+            storage == machine.storage_bytes ? concat(storage / 1024, "Ki") : concat(storage));
         set(out, "hugepages-1Gi", "0");
         set(out, "hugepages-2Mi", "0");
         set(out, "memory", concat(machine.memory_bytes / 1024, "Ki"));
@@ -201,25 +204,33 @@ std::string node_status_patch(const NodeIdentity& identity, const MachineFacts& 
     const bool low_memory = machine.memory_available_bytes < memory_pressure_bytes;
     writer.condition(conditions, "MemoryPressure", low_memory,
                      low_memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
-                     low_memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available",
+                     low_memory ? "kubelet has insufficient memory available"
+                                : "kubelet has sufficient memory available",
                      memory, now);
-    const auto part = [](int64_t free, int64_t all) { return all == 0 ? 1.0 : static_cast<double>(free) / static_cast<double>(all); };
-    const bool low_disk = part(machine.storage_available_bytes, machine.storage_bytes) < storage_pressure_part ||
-                          part(machine.inodes_available, machine.inodes) < inodes_pressure_part;
+    const auto part = [](int64_t free, int64_t all) {
+        return all == 0 ? 1.0 : static_cast<double>(free) / static_cast<double>(all);
+    };
+    const bool low_disk =
+        part(machine.storage_available_bytes, machine.storage_bytes) < storage_pressure_part ||
+        part(machine.inodes_available, machine.inodes) < inodes_pressure_part;
     writer.condition(conditions, "DiskPressure", low_disk,
                      low_disk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
-                     low_disk ? "kubelet has disk pressure" : "kubelet has no disk pressure", memory, now);
+                     low_disk ? "kubelet has disk pressure" : "kubelet has no disk pressure",
+                     memory, now);
     const bool low_pids = machine.pids_max > 0 && machine.pids_used > machine.pids_max * 9 / 10;
     writer.condition(conditions, "PIDPressure", low_pids,
                      low_pids ? "KubeletHasInsufficientPID" : "KubeletHasSufficientPID",
-                     low_pids ? "kubelet has insufficient PID available" : "kubelet has sufficient PID available",
+                     low_pids ? "kubelet has insufficient PID available"
+                              : "kubelet has sufficient PID available",
                      memory, now);
     writer.condition(conditions, "Ready", health.runtime_ready,
                      health.runtime_ready ? "KubeletReady" : "KubeletNotReady",
-                     health.runtime_ready ? "kubelet is posting ready status" : health.problem, memory, now);
+                     health.runtime_ready ? "kubelet is posting ready status" : health.problem,
+                     memory, now);
     status.set(arena, "conditions", conditions);
     status.set(arena, "addresses", writer.addresses(identity));
-    Json& endpoint = status.make_object(arena, "daemonEndpoints").make_object(arena, "kubeletEndpoint");
+    Json& endpoint =
+        status.make_object(arena, "daemonEndpoints").make_object(arena, "kubeletEndpoint");
     endpoint.set(arena, "Port", Json::integer(identity.agent_port));
     status.set(arena, "nodeInfo", writer.info(identity, machine));
     status.set(arena, "images", writer.images(images));

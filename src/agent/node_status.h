@@ -15,7 +15,7 @@ struct MachineFacts {
     int64_t cpus = 1;
     int64_t memory_bytes = 0;
     int64_t memory_available_bytes = 0;
-    int64_t storage_bytes = 0;             // of the file system that holds --root
+    int64_t storage_bytes = 0;   // of the file system that holds --root
     int64_t storage_available_bytes = 0;
     int64_t inodes = 0;
     int64_t inodes_available = 0;
@@ -27,7 +27,7 @@ struct MachineFacts {
     std::string kernel;
     std::string os_image;
     std::string architecture;
-    std::string runtime;                   // "containerd://1.6.20"
+    std::string runtime;   // "containerd://1.6.20"
 };
 MachineFacts read_machine(const std::string& root);
 
@@ -39,12 +39,12 @@ struct NodeIdentity {
     std::string pod_cidr;
     std::map<std::string, std::string> labels;   // beside the usual ones
     uint16_t agent_port = 10250;
-    std::string version;                   // "v1.33.0-skiff…"
+    std::string version;   // "v1.33.0-skiff…"
 };
 
 struct NodeHealth {
     bool runtime_ready = true;
-    std::string problem;                   // why not
+    std::string problem;   // why not
 };
 
 // What is remembered between reports: when each condition last changed.

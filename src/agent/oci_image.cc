@@ -33,7 +33,8 @@ std::string list_of(const std::vector<std::string>& texts) {
 
 std::string digest_of(std::string_view bytes) { return hex(net::sha256(bytes)); }
 
-std::string descriptor(std::string_view type, std::string_view content, std::string_view more = {}) {
+std::string descriptor(std::string_view type, std::string_view content,
+                       std::string_view more = {}) {
     return concat(R"({"mediaType":")", type, R"(","digest":"sha256:)", digest_of(content),
                   R"(","size":)", content.size(), more, "}");
 }
@@ -55,13 +56,15 @@ std::string make_layer(const std::vector<ImageFile>& files) {
 std::string make_config(const ImageRecipe& recipe, std::string_view layer) {
     std::string config;
     const auto add = [&](const char* key, const std::vector<std::string>& values) {
-        if (!values.empty()) append(config, config.empty() ? "" : ",", "\"", key, "\":", list_of(values));
+        if (!values.empty())
+            append(config, config.empty() ? "" : ",", "\"", key, "\":", list_of(values));
     };
     add("Entrypoint", recipe.entrypoint);
     add("Cmd", recipe.command);
     add("Env", recipe.environment);
-    return concat(R"({"architecture":")", recipe.architecture, R"(","os":"linux","config":{)", config,
-                  R"(},"rootfs":{"type":"layers","diff_ids":["sha256:)", digest_of(layer), R"("]}})");
+    return concat(R"({"architecture":")", recipe.architecture, R"(","os":"linux","config":{)",
+                  config, R"(},"rootfs":{"type":"layers","diff_ids":["sha256:)", digest_of(layer),
+                  R"("]}})");
 }
 
 }   // namespace
@@ -107,14 +110,14 @@ std::string TarWriter::finish() && {
 std::string make_oci_image(const ImageRecipe& recipe) {
     const std::string layer = make_layer(recipe.files);
     const std::string config = make_config(recipe, layer);
-    const std::string manifest =
-        concat(R"({"schemaVersion":2,"mediaType":")", manifest_type, R"(","config":)",
-               descriptor(config_type, config), R"(,"layers":[)", descriptor(layer_type, layer), "]}");
+    const std::string manifest = concat(R"({"schemaVersion":2,"mediaType":")", manifest_type,
+                                        R"(","config":)", descriptor(config_type, config),
+                                        R"(,"layers":[)", descriptor(layer_type, layer), "]}");
     const size_t colon = recipe.name.rfind(':');
-    const std::string names = concat(
-        R"(,"annotations":{"io.containerd.image.name":)", quoted(recipe.name),
-        R"(,"org.opencontainers.image.ref.name":)", quoted(recipe.name.substr(colon + 1)),
-        R"(},"platform":{"architecture":")", recipe.architecture, R"(","os":"linux"})");
+    const std::string names =
+        concat(R"(,"annotations":{"io.containerd.image.name":)", quoted(recipe.name),
+               R"(,"org.opencontainers.image.ref.name":)", quoted(recipe.name.substr(colon + 1)),
+               R"(},"platform":{"architecture":")", recipe.architecture, R"(","os":"linux"})");
     const std::string index = concat(R"({"schemaVersion":2,"manifests":[)",
                                      descriptor(manifest_type, manifest, names), "]}");
     TarWriter tar;

@@ -21,7 +21,9 @@ std::optional<std::string> tar_file(std::string_view tar, std::string_view wante
 }
 
 TEST(OciImage, the_pause_program_is_an_executable) {
-    EXPECT_TRUE(pause_program().starts_with("\x7f" "ELF"));
+    EXPECT_TRUE(
+        pause_program().starts_with("\x7f"
+                                    "ELF"));
     EXPECT_LT(pause_program().size(), 16u << 10);
 }
 
@@ -52,7 +54,9 @@ TEST(OciImage, every_digest_names_the_blob_it_stands_for) {
               manifest->root.find("layers")->items()[0].text_at({"digest"}));
 }
 
-TEST(OciImage, the_same_recipe_gives_the_same_bytes) { EXPECT_EQ(make_pause_image(), make_pause_image()); }
+TEST(OciImage, the_same_recipe_gives_the_same_bytes) {
+    EXPECT_EQ(make_pause_image(), make_pause_image());
+}
 
 }   // namespace
 }   // namespace skiff::agent

@@ -5,7 +5,8 @@
 asm(".section .rodata\n"
     ".balign 16\n"
     "skiff_pause_begin:\n"
-    ".incbin \"" SKIFF_PAUSE_PROGRAM "\"\n"
+    ".incbin \"" SKIFF_PAUSE_PROGRAM
+    "\"\n"
     "skiff_pause_end:\n"
     ".byte 0\n"
     ".previous\n");

@@ -17,11 +17,11 @@ namespace skiff::agent {
 
 namespace {
 
-constexpr size_t message_bytes_max = 4096;        // kubelet's bounds of a termination message
+constexpr size_t message_bytes_max = 4096;   // kubelet's bounds of a termination message
 constexpr size_t message_log_bytes_max = 2048;
 constexpr int64_t message_log_lines_max = 80;
-constexpr int64_t kill_grace_seconds_min = 2;     // left to the container after a long hook
-constexpr Duration settle_time_max = 2s;          // how far the runtime's answer trails its events
+constexpr int64_t kill_grace_seconds_min = 2;   // left to the container after a long hook
+constexpr Duration settle_time_max = 2s;        // how far the runtime's answer trails its events
 
 StartFailure failure_of(std::string reason, std::string message) {
     return {.reason = std::move(reason), .message = std::move(message)};
@@ -45,8 +45,9 @@ Result<std::vector<MountSource>> mount_sources(const PodFolder& folder, const St
         const auto& mount = container.volumeMounts[i];
         const auto volume = order.volume_paths.find(mount.name);
         if (volume == order.volume_paths.end()) {
-            return fail(Reason::NotFound, concat("cannot find volume \"", mount.name,
-                                                 "\" to mount into container \"", container.name, "\""));
+            return fail(Reason::NotFound,
+                        concat("cannot find volume \"", mount.name, "\" to mount into container \"",
+                               container.name, "\""));
         }
         MountSource source{.host_path = volume->second};
         const auto of = std::ranges::find(order.pod->spec.volumes, mount.name, &Volume::name);
@@ -57,12 +58,14 @@ Result<std::vector<MountSource>> mount_sources(const PodFolder& folder, const St
             const std::string target = folder.subpath(mount.name, container.name, i);
             auto bound = bind_beneath(volume->second, inside, target);
             if (!bound) {
-                return fail(bound.error().reason,
-                            concat("failed to prepare subPath for volumeMount \"", mount.name,
-                                   "\" of container \"", container.name, "\": ", bound.error().message));
+                return fail(
+                    bound.error().reason,
+                    concat("failed to prepare subPath for volumeMount \"", mount.name,
+                           "\" of container \"", container.name, "\": ", bound.error().message));
             }
             source.host_path = target;
-        } else if (!file_exists(source.host_path) && of != order.pod->spec.volumes.end() && of->hostPath) {
+        } else if (!file_exists(source.host_path) && of != order.pod->spec.volumes.end() &&
+                   of->hostPath) {
             TRY_OK(make_directories(source.host_path));   // as the field's runtimes do for type ""
         }
         out.push_back(std::move(source));
@@ -75,16 +78,21 @@ Result<cri::ContainerConfig> build_config(const PodParts& parts, const StartOrde
     const Pod& pod = *order.pod;
     const PodFolder folder{parts.root, pod.metadata.uid};
     const auto source = field_source(pod, order.sandbox.addresses, parts.node);
-    TRY(const auto values, parts.configs.read(pod.metadata.namespace_.str(), environment_names(container)));
+    TRY(const auto values,
+        parts.configs.read(pod.metadata.namespace_.str(), environment_names(container)));
     TRY(const auto environment, make_environment(container, source, values));
-    ContainerFacts facts{.pod = pod, .container = container, .restart_count = order.what.restart_count,
-                         .image = std::move(image), .pod_addresses = order.sandbox.addresses,
+    ContainerFacts facts{.pod = pod,
+                         .container = container,
+                         .restart_count = order.what.restart_count,
+                         .image = std::move(image),
+                         .pod_addresses = order.sandbox.addresses,
                          .target_container_id = order.target_container_id};
     TRY(facts.mounts, mount_sources(folder, order, container, environment));
     TRY_OK(make_directories(folder.path()));
     facts.hosts_path = folder.hosts();
-    TRY_OK(write_file(facts.hosts_path, hosts_file(pod, order.sandbox.addresses, parts.node.host_hosts,
-                                                   parts.node.dns.cluster_domain)));
+    TRY_OK(
+        write_file(facts.hosts_path, hosts_file(pod, order.sandbox.addresses, parts.node.host_hosts,
+                                                parts.node.dns.cluster_domain)));
     facts.message_path = folder.message_file(container.name, order.what.restart_count);
     TRY_OK(make_directories(facts.message_path.substr(0, facts.message_path.rfind('/'))));
     TRY_OK(write_file(facts.message_path, ""));
@@ -95,12 +103,14 @@ Result<cri::ContainerConfig> build_config(const PodParts& parts, const StartOrde
 }
 
 // The runtime may need a moment until it shows what it has just told us.
-Result<cri::ContainerStatus> settled_status(const PodParts& parts, const std::string& id, bool ended) {
+Result<cri::ContainerStatus> settled_status(const PodParts& parts, const std::string& id,
+                                            bool ended) {
     const MonoTime deadline = parts.executor.clock().monotonic() + settle_time_max;
     for (;;) {
         TRY(auto answer, parts.cri.container_status(id));
         const bool waits = ended && answer.status.state == ContainerState::Running;
-        if (!waits || parts.executor.clock().monotonic() > deadline) return std::move(answer.status);
+        if (!waits || parts.executor.clock().monotonic() > deadline)
+            return std::move(answer.status);
         parts.executor.make_waiter()->wait_until(parts.executor.clock().monotonic() + 5ms);
     }
 }
@@ -108,8 +118,7 @@ Result<cri::ContainerStatus> settled_status(const PodParts& parts, const std::st
 std::string last_log_lines(const std::string& path) {
     LogReader reader{path, {.tail_lines = message_log_lines_max}};
     std::string out;
-    while (reader.read(out, 64u << 10) == LogReader::State::More) {
-    }
+    while (reader.read(out, 64u << 10) == LogReader::State::More) {}
     if (out.size() > message_log_bytes_max) out.erase(0, out.size() - message_log_bytes_max);
     return out;
 }
@@ -118,7 +127,8 @@ std::string last_log_lines(const std::string& path) {
 void read_message(const PodParts& parts, const Pod& pod, const cri::ContainerStatus& status,
                   ContainerRecord& record) {
     const PodFolder folder{parts.root, pod.metadata.uid};
-    const auto text = read_file(folder.message_file(record.name, record.restart_count), message_bytes_max * 16);
+    const auto text =
+        read_file(folder.message_file(record.name, record.restart_count), message_bytes_max * 16);
     std::string message = text ? text->substr(0, message_bytes_max) : "";
     const auto policy = status.annotations.find(annotation_message_policy);
     if (message.empty() && policy != status.annotations.end() &&
@@ -141,22 +151,27 @@ void link_log(const PodParts& parts, const Pod& pod, const ContainerRecord& reco
 std::optional<StartFailure> run_post_start(const PodParts& parts, const StartOrder& order,
                                            const Container& container, const std::string& id) {
     if (!container.lifecycle || !container.lifecycle->postStart) return std::nullopt;
-    const std::string address = order.sandbox.addresses.empty() ? "" : order.sandbox.addresses.front();
-    const auto done = parts.hooks.run(*container.lifecycle->postStart, {container, id, address}, 10min);
+    const std::string address =
+        order.sandbox.addresses.empty() ? "" : order.sandbox.addresses.front();
+    const auto done =
+        parts.hooks.run(*container.lifecycle->postStart, {container, id, address}, 10min);
     if (done) return std::nullopt;
     tell(parts, *order.pod, container.name, true, "FailedPostStartHook",
          concat("PostStartHook failed: ", done.error().message));
     tell(parts, *order.pod, container.name, false, "Killing", "FailedPostStartHook");
     const auto grace = order.pod->spec.terminationGracePeriodSeconds.value_or(30);
     const auto stopped = parts.cri.stop_container(id, std::chrono::seconds{grace});
-    if (!stopped) log_warn("container not stopped", {{"id", id}, {"error", stopped.error().message}});
+    if (!stopped)
+        log_warn("container not stopped", {{"id", id}, {"error", stopped.error().message}});
     return failure_of("PostStartHookError", done.error().message);
 }
 
 // An agent that was killed, or a runtime that was, may have left a call behind that went through
 // without its answer. The runtime then refuses the same name again: what has it is ours.
-Result<std::string> sandbox_of_a_lost_call(const PodParts& parts, const Pod& pod, unsigned attempt, Error error) {
-    const auto known = parts.cri.list_pod_sandboxes({.label_selector = {{label_pod_uid, pod.metadata.uid}}});
+Result<std::string> sandbox_of_a_lost_call(const PodParts& parts, const Pod& pod, unsigned attempt,
+                                           Error error) {
+    const auto known =
+        parts.cri.list_pod_sandboxes({.label_selector = {{label_pod_uid, pod.metadata.uid}}});
     if (!known) return std::unexpected{std::move(error)};
     for (const auto& sandbox : *known) {
         if (sandbox.metadata.attempt != attempt) continue;
@@ -168,10 +183,12 @@ Result<std::string> sandbox_of_a_lost_call(const PodParts& parts, const Pod& pod
 }
 
 // The same for a container: one that ran is taken as it is, one that never did makes room.
-std::optional<ContainerRecord> container_of_a_lost_call(const PodParts& parts, const StartOrder& order,
+std::optional<ContainerRecord> container_of_a_lost_call(const PodParts& parts,
+                                                        const StartOrder& order,
                                                         const std::string& name) {
-    const auto known = parts.cri.list_containers({.label_selector = {
-        {label_pod_uid, order.pod->metadata.uid}, {label_container_name, name}}});
+    const auto known =
+        parts.cri.list_containers({.label_selector = {{label_pod_uid, order.pod->metadata.uid},
+                                                      {label_container_name, name}}});
     if (!known) return std::nullopt;
     for (const auto& container : *known) {
         if (container.metadata.attempt != order.what.restart_count) continue;
@@ -180,13 +197,17 @@ std::optional<ContainerRecord> container_of_a_lost_call(const PodParts& parts, c
             if (record) return *std::move(record);
         }
         const auto removed = parts.cri.remove_container(container.id);
-        if (!removed) log_warn("container not removed", {{"id", container.id}, {"error", removed.error().message}});
+        if (!removed)
+            log_warn("container not removed",
+                     {{"id", container.id}, {"error", removed.error().message}});
     }
     return std::nullopt;
 }
 
-ImageWanted image_wanted(const PodParts& parts, const StartOrder& order, const Container& container) {
-    ImageWanted wanted{.image = container.image, .policy = container.imagePullPolicy.str(),
+ImageWanted image_wanted(const PodParts& parts, const StartOrder& order,
+                         const Container& container) {
+    ImageWanted wanted{.image = container.image,
+                       .policy = container.imagePullPolicy.str(),
                        .sandbox = &order.sandbox_config};
     ConfigNames names;
     for (const auto& secret : order.pod->spec.imagePullSecrets) names.secrets.insert(secret.name);
@@ -208,9 +229,10 @@ ImageWanted image_wanted(const PodParts& parts, const StartOrder& order, const C
 bool runtime_was_away(const Error& error) {
     // containerd's CRI while it starts, and while it still undoes a call whose caller died.
     constexpr std::string_view signs[] = {"server is not initialized yet", "is reserved for"};
-    return error.reason == Reason::ServiceUnavailable || std::ranges::any_of(signs, [&](std::string_view sign) {
-        return error.message.find(sign) != std::string::npos;
-    });
+    return error.reason == Reason::ServiceUnavailable ||
+           std::ranges::any_of(signs, [&](std::string_view sign) {
+               return error.message.find(sign) != std::string::npos;
+           });
 }
 
 void tell(const PodParts& parts, const Pod& pod, const std::string& container, bool warning,
@@ -219,11 +241,13 @@ void tell(const PodParts& parts, const Pod& pod, const std::string& container, b
     about.resource_version = pod.metadata.resourceVersion;
     if (!container.empty()) {
         const auto in = [&](const auto& list) {
-            return std::ranges::any_of(list, [&](const auto& one) { return one.name == container; });
+            return std::ranges::any_of(list,
+                                       [&](const auto& one) { return one.name == container; });
         };
-        const char* field = in(pod.spec.initContainers)
-                                ? "initContainers"
-                                : (in(pod.spec.ephemeralContainers) ? "ephemeralContainers" : "containers");
+        const char* field =
+            in(pod.spec.initContainers)
+                ? "initContainers"
+                : (in(pod.spec.ephemeralContainers) ? "ephemeralContainers" : "containers");
         about.field_path = concat("spec.", field, "{", container, "}");
     }
     parts.events.tell(about, {warning, std::move(reason), std::move(message)});
@@ -240,7 +264,9 @@ Result<SandboxMade> make_sandbox(const PodParts& parts, const Pod& pod, unsigned
     if (!id) return std::unexpected{std::move(id).error()};
     TRY(const auto answer, parts.cri.pod_sandbox_status(*id));
     made.record = record_of(answer.status);
-    if (auto done = parts.host_ports.set(pod.metadata.uid, host_ports_of(pod, made.record.addresses)); !done) {
+    if (auto done =
+            parts.host_ports.set(pod.metadata.uid, host_ports_of(pod, made.record.addresses));
+        !done) {
         tell(parts, pod, "", true, "FailedHostPort", done.error().message);
     }
     return made;
@@ -260,7 +286,8 @@ Result<VolumesMade> make_volumes(const PodParts& parts, const Pod& pod,
                                  const std::vector<std::string>& pod_addresses) {
     VolumesMade made;
     if (pod.spec.volumes.empty()) return made;
-    TRY(const auto values, parts.configs.read(pod.metadata.namespace_.str(), volume_names(pod.spec)));
+    TRY(const auto values,
+        parts.configs.read(pod.metadata.namespace_.str(), volume_names(pod.spec)));
     const WallTime now = parts.executor.clock().now();
     Tokens tokens;
     for (const auto& wanted : volume_tokens(pod.spec)) {
@@ -275,8 +302,9 @@ Result<VolumesMade> make_volumes(const PodParts& parts, const Pod& pod,
         if (!made.refresh_at || renew < *made.refresh_at) made.refresh_at = renew;
     }
     const auto source = field_source(pod, pod_addresses, parts.node);
-    TRY(made.paths, mount_volumes(PodFolder{parts.root, pod.metadata.uid},
-                                  {.source = source, .values = values, .tokens = tokens, .now = now}));
+    TRY(made.paths,
+        mount_volumes(PodFolder{parts.root, pod.metadata.uid},
+                      {.source = source, .values = values, .tokens = tokens, .now = now}));
     return made;
 }
 
@@ -286,7 +314,8 @@ StartResult start_container(const PodParts& parts, const StartOrder& order) {
     const auto failed = [&](std::string reason, const Error& error) {
         auto failure = failure_of(std::move(reason), error.message);
         failure.transient = runtime_was_away(error);
-        if (!failure.transient) tell(parts, pod, container.name, true, "Failed", concat("Error: ", error.message));
+        if (!failure.transient)
+            tell(parts, pod, container.name, true, "Failed", concat("Error: ", error.message));
         return StartResult{.failure = std::move(failure)};
     };
     if (!order.what.replaces.empty()) {
@@ -294,7 +323,8 @@ StartResult start_container(const PodParts& parts, const StartOrder& order) {
         if (!removed) return failed("CreateContainerError", removed.error());
     }
     auto image = parts.images.ensure(image_wanted(parts, order, container), [&](ImageEvent event) {
-        tell(parts, pod, container.name, event.warning, std::move(event.reason), std::move(event.message));
+        tell(parts, pod, container.name, event.warning, std::move(event.reason),
+             std::move(event.message));
     });
     if (!image) {
         tell(parts, pod, container.name, true, "Failed", concat("Error: ", image.error().reason));
@@ -307,15 +337,18 @@ StartResult start_container(const PodParts& parts, const StartOrder& order) {
     if (!order.may_create()) return {.forgotten = true};
     const auto id = parts.cri.create_container(order.sandbox.id, *config, order.sandbox_config);
     if (!id) {
-        if (auto lost = container_of_a_lost_call(parts, order, container.name)) return {.record = std::move(lost)};
+        if (auto lost = container_of_a_lost_call(parts, order, container.name))
+            return {.record = std::move(lost)};
         return failed("CreateContainerError", id.error());
     }
     order.created(*id);
-    tell(parts, pod, container.name, false, "Created", concat("Created container: ", container.name));
+    tell(parts, pod, container.name, false, "Created",
+         concat("Created container: ", container.name));
     const auto started = parts.cri.start_container(*id);
     StartResult result;
     if (started) {
-        tell(parts, pod, container.name, false, "Started", concat("Started container ", container.name));
+        tell(parts, pod, container.name, false, "Started",
+             concat("Started container ", container.name));
     } else {
         result = failed("RunContainerError", started.error());
     }
@@ -339,11 +372,13 @@ Result<> kill_container(const PodParts& parts, const KillOrder& order) {
     tell(parts, pod, what.name, false, "Killing", what.message);
     int64_t grace = what.grace_seconds;
     const auto* container = find_container(pod.spec, what.name);
-    if (order.with_hook && grace > 0 && container && container->lifecycle && container->lifecycle->preStop) {
+    if (order.with_hook && grace > 0 && container && container->lifecycle &&
+        container->lifecycle->preStop) {
         const MonoTime began = parts.executor.clock().monotonic();
         const std::string address = order.pod_addresses.empty() ? "" : order.pod_addresses.front();
-        const auto done = parts.hooks.run(*container->lifecycle->preStop, {*container, what.id, address},
-                                          std::chrono::seconds{grace});
+        const auto done =
+            parts.hooks.run(*container->lifecycle->preStop, {*container, what.id, address},
+                            std::chrono::seconds{grace});
         if (!done) {
             tell(parts, pod, what.name, true, "FailedPreStopHook",
                  concat("PreStopHook failed: ", done.error().message));
@@ -365,8 +400,8 @@ Result<ContainerRecord> read_container(const PodParts& parts, const Pod& pod, co
     return record;
 }
 
-Result<ContainerRecord> read_ended_container(const PodParts& parts, const Pod& pod, const std::string& id,
-                                             const std::string& sandbox_id) {
+Result<ContainerRecord> read_ended_container(const PodParts& parts, const Pod& pod,
+                                             const std::string& id, const std::string& sandbox_id) {
     TRY(const auto status, settled_status(parts, id, true));
     auto record = record_of(status, sandbox_id);
     if (record.ended()) read_message(parts, pod, status, record);
@@ -376,19 +411,24 @@ Result<ContainerRecord> read_ended_container(const PodParts& parts, const Pod& p
 void remove_container(const PodParts& parts, const Pod& pod, const ContainerRecord& record) {
     const auto removed = parts.cri.remove_container(record.id);
     if (!removed) {
-        return log_warn("container not removed", {{"id", record.id}, {"error", removed.error().message}});
+        return log_warn("container not removed",
+                        {{"id", record.id}, {"error", removed.error().message}});
     }
     for (const auto& file : log_files_of(record.log_path)) ::unlink(file.c_str());
-    ::unlink(container_log_link(parts.node.log_root, pod.metadata.name, pod.metadata.namespace_, record.name,
-                                record.id).c_str());
-    ::unlink(PodFolder{parts.root, pod.metadata.uid}.message_file(record.name, record.restart_count).c_str());
+    ::unlink(container_log_link(parts.node.log_root, pod.metadata.name, pod.metadata.namespace_,
+                                record.name, record.id)
+                 .c_str());
+    ::unlink(PodFolder{parts.root, pod.metadata.uid}
+                 .message_file(record.name, record.restart_count)
+                 .c_str());
 }
 
 Result<> remove_pod(const PodParts& parts, const Pod& pod, const PodRecord& record) {
     TRY_OK(parts.host_ports.set(pod.metadata.uid, {}));
     for (const auto& container : record.containers) remove_container(parts, pod, container);
     // Also what a start that was given up has left behind.
-    TRY(const auto left, parts.cri.list_containers({.label_selector = {{label_pod_uid, pod.metadata.uid}}}));
+    TRY(const auto left,
+        parts.cri.list_containers({.label_selector = {{label_pod_uid, pod.metadata.uid}}}));
     for (const auto& container : left) TRY_OK(parts.cri.remove_container(container.id));
     TRY(const auto sandboxes,
         parts.cri.list_pod_sandboxes({.label_selector = {{label_pod_uid, pod.metadata.uid}}}));
@@ -397,10 +437,13 @@ Result<> remove_pod(const PodParts& parts, const Pod& pod, const PodRecord& reco
         TRY_OK(parts.cri.remove_pod_sandbox(sandbox.id));
     }
     for (const char* qos : {"Guaranteed", "Burstable", "BestEffort"}) {
-        parts.cgroups.remove(concat(qos_cgroup(parts.node.cluster_id, qos), "/pod", pod.metadata.uid));
+        parts.cgroups.remove(
+            concat(qos_cgroup(parts.node.cluster_id, qos), "/pod", pod.metadata.uid));
     }
-    for (const auto& folder : pod_log_folders(parts.node.log_root, pod.metadata.uid)) TRY_OK(remove_tree(folder));
-    return remove_pod_folder(PodFolder{parts.root, pod.metadata.uid});   // last: until then it is known
+    for (const auto& folder : pod_log_folders(parts.node.log_root, pod.metadata.uid))
+        TRY_OK(remove_tree(folder));
+    return remove_pod_folder(
+        PodFolder{parts.root, pod.metadata.uid});   // last: until then it is known
 }
 
 }   // namespace skiff::agent

@@ -60,12 +60,12 @@ struct StartOrder {
     SandboxRecord sandbox;
     cri::PodSandboxConfig sandbox_config;
     std::map<std::string, std::string> volume_paths;
-    std::string target_container_id;        // of an ephemeral container
-    std::function<bool()> may_create;       // asked once the image is there; false: forget it
+    std::string target_container_id;    // of an ephemeral container
+    std::function<bool()> may_create;   // asked once the image is there; false: forget it
     std::function<void(const std::string&)> created;   // told the id, before any event of it
 };
 struct StartResult {
-    std::optional<ContainerRecord> record;  // when it was created
+    std::optional<ContainerRecord> record;   // when it was created
     std::optional<StartFailure> failure;
     bool forgotten = false;
 };
@@ -84,8 +84,8 @@ Result<ContainerRecord> read_container(const PodParts& parts, const Pod& pod, co
                                        const std::string& sandbox_id);
 
 // The same of one whose end was told: waits until the runtime shows it too.
-Result<ContainerRecord> read_ended_container(const PodParts& parts, const Pod& pod, const std::string& id,
-                                             const std::string& sandbox_id);
+Result<ContainerRecord> read_ended_container(const PodParts& parts, const Pod& pod,
+                                             const std::string& id, const std::string& sandbox_id);
 
 void remove_container(const PodParts& parts, const Pod& pod, const ContainerRecord& record);
 // Everything that a pod leaves: containers, sandboxes, volumes, cgroup, logs.

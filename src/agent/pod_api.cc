@@ -11,14 +11,16 @@ class ClientPodApi final : public PodApi {
     explicit ClientPodApi(client::Client& client) : client_{client} {}
 
     Result<> patch_status(const Pod& pod, const std::string& patch) override {
-        TRY(const auto answer, client_.patch_text(client::resource_of<Pod>(), key_of(pod),
-                                                  client::PatchType::StrategicMerge, patch, "status"));
+        TRY(const auto answer,
+            client_.patch_text(client::resource_of<Pod>(), key_of(pod),
+                               client::PatchType::StrategicMerge, patch, "status"));
         static_cast<void>(answer);
         return {};
     }
 
     Result<> remove(const Pod& pod) override {
-        auto done = client_.remove<Pod>(key_of(pod), {.uid = pod.metadata.uid, .grace_period_seconds = 0});
+        auto done =
+            client_.remove<Pod>(key_of(pod), {.uid = pod.metadata.uid, .grace_period_seconds = 0});
         const bool gone = !done && (done.error().reason == Reason::NotFound ||
                                     done.error().reason == Reason::Conflict);
         return gone ? Result<>{} : done;
@@ -44,10 +46,12 @@ class ClientPodApi final : public PodApi {
         const auto& account = pod.spec.serviceAccountName;
         TRY(const Bytes answer,
             client_.create_text({"", "v1", "serviceaccounts"}, pod.metadata.namespace_,
-                                codec::to_json(request), account.empty() ? "default" : account.view(), "token"));
+                                codec::to_json(request),
+                                account.empty() ? "default" : account.view(), "token"));
         TRY(const auto document, codec::parse_json(answer));
         IssuedToken issued{.token = std::string{document.root.text_at({"status", "token"})}};
-        TRY(issued.expires, parse_rfc3339(document.root.text_at({"status", "expirationTimestamp"})));
+        TRY(issued.expires,
+            parse_rfc3339(document.root.text_at({"status", "expirationTimestamp"})));
         return issued;
     }
 

@@ -42,7 +42,8 @@ std::vector<cri::Mount> mounts_of(const ContainerFacts& facts) {
         out.push_back({.container_path = "/etc/hosts", .host_path = facts.hosts_path});
     }
     if (!facts.message_path.empty()) {
-        out.push_back({.container_path = message_path_of(facts.container), .host_path = facts.message_path});
+        out.push_back(
+            {.container_path = message_path_of(facts.container), .host_path = facts.message_path});
     }
     return out;
 }
@@ -54,7 +55,8 @@ std::string message_path_of(const Container& container) {
                                                     : container.terminationMessagePath.str();
 }
 
-FieldSource field_source(const Pod& pod, std::vector<std::string> pod_addresses, const NodeFacts& node) {
+FieldSource field_source(const Pod& pod, std::vector<std::string> pod_addresses,
+                         const NodeFacts& node) {
     return {.pod = pod,
             .pod_addresses = pod.spec.hostNetwork ? node.addresses : std::move(pod_addresses),
             .host_addresses = node.addresses,
@@ -65,10 +67,13 @@ FieldSource field_source(const Pod& pod, std::vector<std::string> pod_addresses,
 cri::PodSandboxConfig sandbox_config(const Pod& pod, unsigned attempt, const NodeFacts& node) {
     const auto& metadata = pod.metadata;
     cri::PodSandboxConfig out{
-        .metadata = {.name = metadata.name, .uid = metadata.uid,
-                     .namespace_ = metadata.namespace_.str(), .attempt = attempt},
+        .metadata = {.name = metadata.name,
+                     .uid = metadata.uid,
+                     .namespace_ = metadata.namespace_.str(),
+                     .attempt = attempt},
         .hostname = pod_hostname(pod, node.dns.cluster_domain),
-        .log_directory = pod_log_folder(node.log_root, metadata.namespace_, metadata.name, metadata.uid),
+        .log_directory =
+            pod_log_folder(node.log_root, metadata.namespace_, metadata.name, metadata.uid),
         .dns_config = pod_dns(pod, node.dns),
         .labels = pod_labels(pod, node),
     };
@@ -76,7 +81,8 @@ cri::PodSandboxConfig sandbox_config(const Pod& pod, unsigned attempt, const Nod
     out.linux.cgroup_parent = pod_cgroup(node.cluster_id, pod);
     out.linux.security_context = sandbox_security(pod);
     if (pod.spec.securityContext) {
-        for (const auto& sysctl : pod.spec.securityContext->sysctls) out.linux.sysctls[sysctl.name] = sysctl.value;
+        for (const auto& sysctl : pod.spec.securityContext->sysctls)
+            out.linux.sysctls[sysctl.name] = sysctl.value;
     }
     return out;
 }

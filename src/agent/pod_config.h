@@ -24,7 +24,7 @@ struct NodeFacts {
     std::string seccomp_folder;
     std::vector<std::string> addresses;
     DnsFacts dns;
-    std::string host_hosts;              // /etc/hosts of the machine
+    std::string host_hosts;   // /etc/hosts of the machine
     int64_t memory_bytes = 0;
     int64_t allocatable_cpu_milli = 0;
     int64_t allocatable_memory_bytes = 0;
@@ -34,7 +34,7 @@ cri::PodSandboxConfig sandbox_config(const Pod& pod, unsigned attempt, const Nod
 
 struct MountSource {
     std::string host_path;
-    bool readonly = false;               // whatever the mount says
+    bool readonly = false;   // whatever the mount says
 };
 
 struct ContainerFacts {
@@ -51,7 +51,8 @@ struct ContainerFacts {
 Result<cri::ContainerConfig> container_config(const ContainerFacts& facts, const NodeFacts& node,
                                               const ConfigValues& values);
 
-FieldSource field_source(const Pod& pod, std::vector<std::string> pod_addresses, const NodeFacts& node);
+FieldSource field_source(const Pod& pod, std::vector<std::string> pod_addresses,
+                         const NodeFacts& node);
 
 // Where the container's own message about its end is written, as it sees it.
 std::string message_path_of(const Container& container);

@@ -40,7 +40,8 @@ class Planner {
 
   private:
     std::string_view restart_policy() const {
-        return spec_.restartPolicy.empty() ? std::string_view{"Always"} : spec_.restartPolicy.view();
+        return spec_.restartPolicy.empty() ? std::string_view{"Always"}
+                                           : spec_.restartPolicy.view();
     }
     bool is_busy(const std::string& name) const { return facts_.busy.contains(name); }
     void wake(WallTime at) {
@@ -121,7 +122,8 @@ class Planner {
         const int64_t grace = grace_left();
         bool alive = false;
         for (const auto& container : spec_.containers) alive |= kill_running(container.name, grace);
-        for (const auto& container : spec_.ephemeralContainers) alive |= kill_running(container.name, grace);
+        for (const auto& container : spec_.ephemeralContainers)
+            alive |= kill_running(container.name, grace);
         for (const auto& container : spec_.initContainers) {
             if (!is_sidecar(container)) alive |= kill_running(container.name, grace);
         }
@@ -157,7 +159,8 @@ class Planner {
 
     void need_sandbox() {
         for (const auto& record : facts_.record.containers) {
-            if (record.running()) kill(record, grace_seconds_forced, "The sandbox of the pod is gone");
+            if (record.running())
+                kill(record, grace_seconds_forced, "The sandbox of the pod is gone");
         }
         if (is_busy("")) return;
         if (const auto failed = facts_.failures.find("");
@@ -248,7 +251,8 @@ class Planner {
         const bool startup = verdict->second.restart == "startup";
         const auto& probe = startup ? container.startupProbe : container.livenessProbe;
         int64_t grace = spec_grace();
-        if (probe && probe->terminationGracePeriodSeconds) grace = *probe->terminationGracePeriodSeconds;
+        if (probe && probe->terminationGracePeriodSeconds)
+            grace = *probe->terminationGracePeriodSeconds;
         kill(record, grace,
              concat("Container ", record.name, " failed ", verdict->second.restart,
                     " probe, will be restarted"));
@@ -286,8 +290,8 @@ class Planner {
             return;
         }
         plan_.waiting[name] = {"ImagePullBackOff",
-                               concat("Back-off pulling image \"", image, "\": ", failure.reason, ": ",
-                                      failure.message)};
+                               concat("Back-off pulling image \"", image, "\": ", failure.reason,
+                                      ": ", failure.message)};
     }
 
     bool must_wait(const ContainerRecord& record) {
@@ -298,8 +302,9 @@ class Planner {
         const auto& metadata = facts_.pod.metadata;
         plan_.waiting[record.name] = {
             "CrashLoopBackOff",
-            concat("back-off ", go_duration(backoff->second.delay), " restarting failed container=",
-                   record.name, " pod=", metadata.name, "_", metadata.namespace_, "(", metadata.uid, ")")};
+            concat("back-off ", go_duration(backoff->second.delay),
+                   " restarting failed container=", record.name, " pod=", metadata.name, "_",
+                   metadata.namespace_, "(", metadata.uid, ")")};
         return true;
     }
 
@@ -333,9 +338,9 @@ class Planner {
         }
         for (size_t i = 1; i < facts_.record.sandboxes.size(); ++i) {
             const auto& sandbox = facts_.record.sandboxes[i];
-            const bool used = std::ranges::any_of(facts_.record.containers, [&](const auto& record) {
-                return record.sandbox_id == sandbox.id;
-            });
+            const bool used = std::ranges::any_of(
+                facts_.record.containers,
+                [&](const auto& record) { return record.sandbox_id == sandbox.id; });
             if (sandbox.stopped && !used) plan_.remove.push_back(sandbox.id);
         }
     }
@@ -359,6 +364,15 @@ std::string container_hash(const Container& container) {
         hash = (hash ^ 0xff) * 1099511628211u;
     }
     return concat(hash);
+}
+
+Backoff backoff_of(const StartFailure& failure) {
+    if (failure.transient) return {.first = 200ms, .most = 2s};
+    if (failure.image) return {.first = 10s, .most = 5min};
+    if (failure.reason == "RunContainerError" || failure.reason == "PostStartHookError") {
+        return {.first = 10s, .most = 5min};
+    }
+    return {.first = 2s, .most = 30s};   // a missing ConfigMap: cheap to look again
 }
 
 }   // namespace skiff::agent

@@ -11,16 +11,20 @@ using testing::text_of;
 using testing::World;
 
 constexpr const char* two = R"({"containers":[{"name":"a"},{"name":"b"}]})";
-constexpr const char* never = R"({"restartPolicy":"Never","containers":[{"name":"a"},{"name":"b"}]})";
-constexpr const char* on_failure = R"({"restartPolicy":"OnFailure","containers":[{"name":"a"},{"name":"b"}]})";
-constexpr const char* inits = R"({"initContainers":[{"name":"i"},{"name":"j"}],"containers":[{"name":"a"}]})";
+constexpr const char* never =
+    R"({"restartPolicy":"Never","containers":[{"name":"a"},{"name":"b"}]})";
+constexpr const char* on_failure =
+    R"({"restartPolicy":"OnFailure","containers":[{"name":"a"},{"name":"b"}]})";
+constexpr const char* inits =
+    R"({"initContainers":[{"name":"i"},{"name":"j"}],"containers":[{"name":"a"}]})";
 constexpr const char* never_inits =
     R"({"restartPolicy":"Never","initContainers":[{"name":"i"},{"name":"j"}],"containers":[{"name":"a"}]})";
 constexpr const char* sidecars =
     R"({"initContainers":[{"name":"s","restartPolicy":"Always"},{"name":"i"},{"name":"t","restartPolicy":"Always"}],"containers":[{"name":"a"}]})";
 constexpr const char* never_sidecars =
     R"({"restartPolicy":"Never","initContainers":[{"name":"s","restartPolicy":"Always"},{"name":"t","restartPolicy":"Always"}],"containers":[{"name":"a"}]})";
-constexpr const char* ephemeral = R"({"containers":[{"name":"a"}],"ephemeralContainers":[{"name":"e"}]})";
+constexpr const char* ephemeral =
+    R"({"containers":[{"name":"a"}],"ephemeralContainers":[{"name":"e"}]})";
 
 TEST(PodPlan, what_runs_decides_what_is_done_next) {
     struct Row {
@@ -35,7 +39,8 @@ TEST(PodPlan, what_runs_decides_what_is_done_next) {
         {"what runs is left alone", two, "a:running", "start b"},
         {"nothing to do", two, "a:running b:running", ""},
         {"Always restarts whatever the exit code", two, "a:exit0 b:running", "start a#1"},
-        {"a made container that never ran is started again, not counted", two, "a:created#2 b:running", "start a#2"},
+        {"a made container that never ran is started again, not counted", two,
+         "a:created#2 b:running", "start a#2"},
         {"OnFailure restarts a failure only", on_failure, "a:exit0 b:exit1", "start b#1"},
         {"OnFailure is done when all succeeded", on_failure, "a:exit0 b:exit0", "stop s0"},
         {"Never waits for the other", never, "a:exit1 b:running", ""},
@@ -53,15 +58,18 @@ TEST(PodPlan, what_runs_decides_what_is_done_next) {
         {"a running sidecar lets the next one begin", sidecars, "s:running", "start i"},
         {"both sidecars before the main container", sidecars, "s:running i:exit0", "start t"},
         {"then the main container", sidecars, "s:running i:exit0 t:running", "start a"},
-        {"a sidecar that ends is restarted beside the main container", sidecars, "s:exit0 i:exit0 t:running a:running",
-         "start s#1"},
-        {"when the pod is done the last sidecar ends first", never_sidecars, "s:running t:running a:exit0", "kill t"},
+        {"a sidecar that ends is restarted beside the main container", sidecars,
+         "s:exit0 i:exit0 t:running a:running", "start s#1"},
+        {"when the pod is done the last sidecar ends first", never_sidecars,
+         "s:running t:running a:exit0", "kill t"},
         {"then the one before it", never_sidecars, "s:running t:exit0 a:exit0", "kill s"},
         {"then the sandbox", never_sidecars, "s:exit0 t:exit0 a:exit0", "stop s0"},
         {"ephemeral containers beside the others", ephemeral, "a:running", "start e"},
         {"ephemeral containers run once", ephemeral, "a:running e:exit1", ""},
-        {"the last ended container is kept", two, "a:running#2 a:exit1#1 a:exit1#0 b:running", "remove a-0"},
-        {"two ended ones are kept when none runs", never, "a:exit1#2 a:exit1#1 a:exit1#0 b:running", "remove a-0"},
+        {"the last ended container is kept", two, "a:running#2 a:exit1#1 a:exit1#0 b:running",
+         "remove a-0"},
+        {"two ended ones are kept when none runs", never, "a:exit1#2 a:exit1#1 a:exit1#0 b:running",
+         "remove a-0"},
     };
     for (const Row& row : rows) {
         World world{.pod = pod_from(row.spec)};
@@ -78,7 +86,8 @@ TEST(PodPlan, a_pod_being_deleted_ends_in_order) {
         const char* plan;
     };
     const Row rows[] = {
-        {"main containers at once, sidecars later", sidecars, "s:running t:running a:running", "kill a"},
+        {"main containers at once, sidecars later", sidecars, "s:running t:running a:running",
+         "kill a"},
         {"an init container is killed too", inits, "i:running", "kill i"},
         {"sidecars in reverse", sidecars, "s:running t:running a:exit0", "kill t"},
         {"the sandbox when all are dead", two, "a:exit0 b:exit137", "stop s0"},
@@ -86,7 +95,8 @@ TEST(PodPlan, a_pod_being_deleted_ends_in_order) {
     };
     for (const Row& row : rows) {
         World world;
-        world.pod = pod_from(row.spec, concat(R"(,"deletionTimestamp":")", rfc3339(world.now + 10s), "\""));
+        world.pod =
+            pod_from(row.spec, concat(R"(,"deletionTimestamp":")", rfc3339(world.now + 10s), "\""));
         world.record = pod_record_from(row.record, world.now);
         EXPECT_EQ(text_of(world.plan()), row.plan) << row.why;
         EXPECT_EQ(world.plan().ending, Ending::Deleted) << row.why;
@@ -120,7 +130,8 @@ TEST(PodPlan, restarts_wait_longer_each_time) {
     EXPECT_EQ(text_of(world.plan()), "start a#1");   // the first one at once
     world.restarts["a"].advance(world.now - 20s);
     EXPECT_EQ(text_of(world.plan()), "wait a CrashLoopBackOff");
-    EXPECT_EQ(world.plan().waiting.at("a").message, "back-off 10s restarting failed container=a pod=p_n(u)");
+    EXPECT_EQ(world.plan().waiting.at("a").message,
+              "back-off 10s restarting failed container=a pod=p_n(u)");
     EXPECT_EQ(world.plan().wake_at, world.now + 6s);
     world.now += 6s;
     EXPECT_EQ(text_of(world.plan()), "start a#1");
@@ -147,7 +158,8 @@ TEST(Backoff, doubles_to_five_minutes_and_is_forgotten_after_ten) {
 }
 
 TEST(PodPlan, probes_gate_and_restart) {
-    const char* probed = R"({"initContainers":[{"name":"s","restartPolicy":"Always","startupProbe":{"tcpSocket":{"port":1}}}],
+    const char* probed =
+        R"({"initContainers":[{"name":"s","restartPolicy":"Always","startupProbe":{"tcpSocket":{"port":1}}}],
         "containers":[{"name":"a","livenessProbe":{"tcpSocket":{"port":1},"terminationGracePeriodSeconds":3}}]})";
     World world{.pod = pod_from(probed)};
     world.record = pod_record_from("s:running", world.now);
@@ -178,7 +190,9 @@ TEST(PodPlan, a_changed_image_restarts_the_container) {
 TEST(PodPlan, the_active_deadline_ends_the_pod) {
     const auto spec = R"({"activeDeadlineSeconds":30,"containers":[{"name":"a"}]})";
     World world;
-    const auto status = [&](Duration ago) { return concat(R"({"startTime":")", rfc3339(world.now - ago), "\"}"); };
+    const auto status = [&](Duration ago) {
+        return concat(R"({"startTime":")", rfc3339(world.now - ago), "\"}");
+    };
     world.pod = pod_from(spec, "", status(10s));
     world.record = pod_record_from("a:running", world.now);
     EXPECT_EQ(text_of(world.plan()), "");
@@ -191,19 +205,25 @@ TEST(PodPlan, the_active_deadline_ends_the_pod) {
 TEST(PodPlan, failures_of_a_start_are_told_and_waited_out) {
     World world{.pod = pod_from(R"({"containers":[{"name":"a","image":"x"},{"name":"b"}]})")};
     world.record = pod_record_from("", world.now);
-    world.failures["a"] = {.reason = "ErrImagePull", .message = "no such host", .at = world.now,
-                           .retry_at = world.now + 10s, .image = true};
+    world.failures["a"] = {.reason = "ErrImagePull",
+                           .message = "no such host",
+                           .at = world.now,
+                           .retry_at = world.now + 10s,
+                           .image = true};
     EXPECT_EQ(text_of(world.plan()), "start b, wait a ErrImagePull");
     world.now += 3s;
     EXPECT_EQ(text_of(world.plan()), "start b, wait a ImagePullBackOff");
-    EXPECT_EQ(world.plan().waiting.at("a").message, "Back-off pulling image \"x\": ErrImagePull: no such host");
+    EXPECT_EQ(world.plan().waiting.at("a").message,
+              "Back-off pulling image \"x\": ErrImagePull: no such host");
     world.now += 8s;
     EXPECT_EQ(text_of(world.plan()), "start a, start b");
 }
 
 TEST(PodPlan, counts_go_on_when_the_runtime_has_forgotten) {
     World world;
-    world.pod = pod_from(two, "", R"({"containerStatuses":[{"name":"a","restartCount":4,"containerID":"containerd://x"}]})");
+    world.pod = pod_from(
+        two, "",
+        R"({"containerStatuses":[{"name":"a","restartCount":4,"containerID":"containerd://x"}]})");
     world.record = pod_record_from("b:running", world.now);
     EXPECT_EQ(text_of(world.plan()), "start a#5");
 }

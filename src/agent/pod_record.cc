@@ -22,8 +22,8 @@ void put_in(std::vector<Record>& records, Record record, auto&& is_newer) {
         *same = std::move(record);
         return;
     }
-    const auto place = std::ranges::find_if(
-        records, [&](const Record& other) { return is_newer(record, other); });
+    const auto place =
+        std::ranges::find_if(records, [&](const Record& other) { return is_newer(record, other); });
     records.insert(place, std::move(record));
 }
 
@@ -37,8 +37,10 @@ const ContainerRecord* PodRecord::newest(std::string_view name) const {
 const ContainerRecord* PodRecord::before(const ContainerRecord& record) const {
     bool passed = false;
     for (const auto& other : containers) {
-        if (other.id == record.id) passed = true;
-        else if (passed && other.name == record.name && other.ended()) return &other;
+        if (other.id == record.id)
+            passed = true;
+        else if (passed && other.name == record.name && other.ended())
+            return &other;
     }
     return nullptr;
 }
@@ -88,8 +90,9 @@ ContainerRecord record_of(const cri::ContainerStatus& status, std::string sandbo
         .exit_code = status.exit_code,
         .reason = status.reason,
         .message = status.message,
-        .restart_count = parse_number<unsigned>(value_of(status.annotations, annotation_restart_count))
-                             .value_or(status.metadata.attempt),
+        .restart_count =
+            parse_number<unsigned>(value_of(status.annotations, annotation_restart_count))
+                .value_or(status.metadata.attempt),
         .spec_hash = value_of(status.annotations, annotation_hash),
         .log_path = status.log_path,
     };

@@ -27,11 +27,13 @@ struct ContainerView {
     bool running() const { return !waiting && record && record->running(); }
     bool terminated() const { return !waiting && record && record->ended(); }
     // Ended before and will be started again.
-    bool stopped_before() const { return waiting && (record ? record->ended() : before != nullptr); }
+    bool stopped_before() const {
+        return waiting && (record ? record->ended() : before != nullptr);
+    }
 };
 
 struct Containers {
-    std::vector<ContainerView> init;        // sidecars as well
+    std::vector<ContainerView> init;   // sidecars as well
     std::vector<ContainerView> main;
     std::vector<ContainerView> ephemeral;
 };
@@ -40,8 +42,8 @@ template <class AnyContainer>
 ContainerView view_of(const StatusFacts& facts, const AnyContainer& container,
                       const StatusMemory& memory, std::string_view idle_reason) {
     const auto& record = facts.pod.record;
-    ContainerView view{.name = container.name, .image = container.image,
-                       .record = record.newest(container.name)};
+    ContainerView view{
+        .name = container.name, .image = container.image, .record = record.newest(container.name)};
     if (view.record && view.record->state == ContainerState::Created) {
         view.before = record.before(*view.record);
         view.restart_count = view.record->restart_count;
@@ -106,12 +108,14 @@ Containers containers_of(const StatusFacts& facts, const StatusMemory& memory) {
 struct Counts {
     int waiting = 0, running = 0, stopped = 0, succeeded = 0, unknown = 0;
     void add(const ContainerView& view) {
-        if (view.running()) ++running;
+        if (view.running())
+            ++running;
         else if (view.terminated() || view.stopped_before()) {
             ++stopped;
             const bool good = view.terminated() && view.record->exit_code == 0;
             succeeded += good ? 1 : 0;
-        } else ++waiting;
+        } else
+            ++waiting;
     }
 };
 
@@ -172,9 +176,11 @@ PodCondition initialized_condition(const StatusFacts& facts, const Containers& a
             incomplete.push_back(all.init[i].name);
         }
     }
-    if (phase == "Succeeded") return {.type = "Initialized", .status = true, .reason = "PodCompleted"};
+    if (phase == "Succeeded")
+        return {.type = "Initialized", .status = true, .reason = "PodCompleted"};
     if (incomplete.empty() || main_begun) return {.type = "Initialized", .status = true};
-    return {.type = "Initialized", .reason = "ContainersNotInitialized",
+    return {.type = "Initialized",
+            .reason = "ContainersNotInitialized",
             .message = concat("containers with incomplete status: ", names_of(incomplete))};
 }
 
@@ -182,12 +188,15 @@ PodCondition containers_ready_condition(const StatusFacts& facts, const Containe
                                         std::string_view phase) {
     const auto& spec = facts.pod.pod.spec;
     PodCondition condition{.type = "ContainersReady"};
-    if (phase == "Succeeded") condition.reason = "PodCompleted";
-    else if (phase == "Failed") condition.reason = "PodFailed";
+    if (phase == "Succeeded")
+        condition.reason = "PodCompleted";
+    else if (phase == "Failed")
+        condition.reason = "PodFailed";
     if (!condition.reason.empty()) return condition;
     std::vector<std::string_view> unready;
     for (size_t i = 0; i < all.init.size(); ++i) {
-        if (is_sidecar(spec.initContainers[i]) && !all.init[i].ready) unready.push_back(all.init[i].name);
+        if (is_sidecar(spec.initContainers[i]) && !all.init[i].ready)
+            unready.push_back(all.init[i].name);
     }
     for (const auto& view : all.main) {
         if (!view.ready) unready.push_back(view.name);
@@ -210,8 +219,8 @@ PodCondition ready_condition(const Pod& pod, const PodCondition& containers) {
             return known.type == gate.conditionType;
         });
         if (found != pod.status.conditions.end() && found->status == "True") continue;
-        append(missing, missing.empty() ? "" : ", ", "corresponding condition of pod readiness gate \"",
-               gate.conditionType, "\" ",
+        append(missing, missing.empty() ? "" : ", ",
+               "corresponding condition of pod readiness gate \"", gate.conditionType, "\" ",
                found == pod.status.conditions.end() ? "does not exist." : "is not \"True\".");
     }
     if (missing.empty()) return condition;
@@ -229,13 +238,14 @@ std::vector<PodCondition> conditions_of(const StatusFacts& facts, const Containe
     const auto containers = containers_ready_condition(facts, all, phase);
     conditions.push_back(ready_condition(facts.pod.pod, containers));
     conditions.push_back(containers);
-    const bool scheduled = std::ranges::any_of(facts.pod.pod.status.conditions, [](const auto& known) {
-        return known.type == "PodScheduled" && known.status == "True";
-    });
+    const bool scheduled = std::ranges::any_of(
+        facts.pod.pod.status.conditions,
+        [](const auto& known) { return known.type == "PodScheduled" && known.status == "True"; });
     if (!scheduled) conditions.push_back({.type = "PodScheduled", .status = true});
     for (auto& condition : conditions) {
         const auto known = memory.conditions.find(condition.type);
-        const bool same = known != memory.conditions.end() && known->second.status == condition.status;
+        const bool same =
+            known != memory.conditions.end() && known->second.status == condition.status;
         condition.since = same ? known->second.since : facts.pod.now;
         memory.conditions[condition.type] = condition;
     }
@@ -248,10 +258,10 @@ struct Writer {
     Arena& arena;
 
     Json text(std::string_view value) { return Json::string(arena, value); }
-    Json time(WallTime value) {
-        return value == WallTime{} ? Json{} : text(rfc3339(value));
+    Json time(WallTime value) { return value == WallTime{} ? Json{} : text(rfc3339(value)); }
+    void set(Json& object, std::string_view key, Json value) {
+        object.set_borrowed(arena, key, value);
     }
-    void set(Json& object, std::string_view key, Json value) { object.set_borrowed(arena, key, value); }
     void set_text(Json& object, std::string_view key, std::string_view value) {
         if (!value.empty()) set(object, key, text(value));
     }
@@ -297,7 +307,8 @@ struct Writer {
         set(out, "ready", Json::boolean(view.ready));
         set(out, "restartCount", Json::integer(view.restart_count));
         const auto* shown = view.record ? view.record : view.before;
-        set(out, "image", text(shown && !shown->image.empty() ? std::string_view{shown->image} : view.image));
+        set(out, "image",
+            text(shown && !shown->image.empty() ? std::string_view{shown->image} : view.image));
         set(out, "imageID", text(shown ? std::string_view{shown->image_ref} : std::string_view{}));
         if (shown) set(out, "containerID", text("containerd://" + shown->id));
         set(out, "started", Json::boolean(view.started));
@@ -351,8 +362,10 @@ std::vector<std::string> pod_addresses(const StatusFacts& facts) {
 }   // namespace
 
 StatusMemory memory_of(const Pod& pod) {
-    StatusMemory memory{.phase = pod.status.phase.str(), .reason = pod.status.reason.str(),
-                        .message = pod.status.message, .start_time = pod.status.startTime};
+    StatusMemory memory{.phase = pod.status.phase.str(),
+                        .reason = pod.status.reason.str(),
+                        .message = pod.status.message,
+                        .start_time = pod.status.startTime};
     for (const auto& known : pod.status.conditions) {
         memory.conditions[known.type.str()] = {known.type.str(), known.status == "True",
                                                known.reason.str(), known.message,
@@ -392,7 +405,8 @@ std::string make_status_patch(const StatusFacts& facts, StatusMemory& memory) {
         memory.message = deadline_message;
     }
     for (const auto* list : {&all.init, &all.main}) {
-        for (const auto& view : *list) memory.restart_counts[std::string{view.name}] = view.restart_count;
+        for (const auto& view : *list)
+            memory.restart_counts[std::string{view.name}] = view.restart_count;
     }
     Arena arena;
     Writer writer{arena};
@@ -413,10 +427,12 @@ std::string make_status_patch(const StatusFacts& facts, StatusMemory& memory) {
     writer.set(status, "qosClass", writer.text(qos_class(pod.spec)));
     if (!all.init.empty()) writer.set(status, "initContainerStatuses", writer.list(all.init));
     writer.set(status, "containerStatuses", writer.list(all.main));
-    if (!all.ephemeral.empty()) writer.set(status, "ephemeralContainerStatuses", writer.list(all.ephemeral));
+    if (!all.ephemeral.empty())
+        writer.set(status, "ephemeralContainerStatuses", writer.list(all.ephemeral));
     Json patch = Json::object();
     Json metadata = Json::object();
-    writer.set(metadata, "uid", writer.text(pod.metadata.uid));   // a pod of the same name is another
+    writer.set(metadata, "uid",
+               writer.text(pod.metadata.uid));   // a pod of the same name is another
     writer.set(patch, "metadata", metadata);
     writer.set(patch, "status", status);
     return codec::to_json(patch);

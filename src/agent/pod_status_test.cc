@@ -29,7 +29,8 @@ struct Shown {
 Shown show(const World& world, StatusMemory memory = {}) {
     const auto facts = world.facts();
     const auto plan = plan_pod(facts);
-    const auto text = make_status_patch({.pod = facts, .plan = plan, .host_addresses = {"192.0.2.1"}}, memory);
+    const auto text =
+        make_status_patch({.pod = facts, .plan = plan, .host_addresses = {"192.0.2.1"}}, memory);
     auto document = codec::parse_json(text);
     EXPECT_TRUE(document.has_value()) << text;
     return {*std::move(document), std::move(memory)};
@@ -37,10 +38,14 @@ Shown show(const World& world, StatusMemory memory = {}) {
 
 TEST(PodStatus, the_phase_follows_the_containers) {
     constexpr const char* two = R"({"containers":[{"name":"a"},{"name":"b"}]})";
-    constexpr const char* never = R"({"restartPolicy":"Never","containers":[{"name":"a"},{"name":"b"}]})";
-    constexpr const char* on_failure = R"({"restartPolicy":"OnFailure","containers":[{"name":"a"}]})";
-    constexpr const char* inits = R"({"initContainers":[{"name":"i"}],"containers":[{"name":"a"}]})";
-    constexpr const char* never_inits = R"({"restartPolicy":"Never","initContainers":[{"name":"i"}],"containers":[{"name":"a"}]})";
+    constexpr const char* never =
+        R"({"restartPolicy":"Never","containers":[{"name":"a"},{"name":"b"}]})";
+    constexpr const char* on_failure =
+        R"({"restartPolicy":"OnFailure","containers":[{"name":"a"}]})";
+    constexpr const char* inits =
+        R"({"initContainers":[{"name":"i"}],"containers":[{"name":"a"}]})";
+    constexpr const char* never_inits =
+        R"({"restartPolicy":"Never","initContainers":[{"name":"i"}],"containers":[{"name":"a"}]})";
     struct Row {
         const char* why;
         const char* spec;
@@ -71,7 +76,9 @@ TEST(PodStatus, the_phase_follows_the_containers) {
 }
 
 TEST(PodStatus, conditions_carry_kubelets_reasons) {
-    World world{.pod = pod_from(R"({"initContainers":[{"name":"i"}],"containers":[{"name":"a"},{"name":"b"}]})")};
+    World world{
+        .pod = pod_from(
+            R"({"initContainers":[{"name":"i"}],"containers":[{"name":"a"},{"name":"b"}]})")};
     world.record = pod_record_from("i:running", world.now);
     auto shown = show(world);
     EXPECT_EQ(shown.condition("PodReadyToStartContainers"), "True");
@@ -123,9 +130,12 @@ TEST(PodStatus, containers_show_state_last_state_and_count) {
     world.record = pod_record_from("a:running#1 a:exit3#0", world.now);
     auto text = show(world).container(0);
     EXPECT_NE(text.find(R"("state":{"running":{"startedAt":)"), std::string::npos) << text;
-    EXPECT_NE(text.find(R"("lastState":{"terminated":{"exitCode":3,"reason":"Error")"), std::string::npos) << text;
+    EXPECT_NE(text.find(R"("lastState":{"terminated":{"exitCode":3,"reason":"Error")"),
+              std::string::npos)
+        << text;
     EXPECT_NE(text.find(R"("ready":true,"restartCount":1)"), std::string::npos) << text;
-    EXPECT_NE(text.find(R"("containerID":"containerd://a-1","started":true)"), std::string::npos) << text;
+    EXPECT_NE(text.find(R"("containerID":"containerd://a-1","started":true)"), std::string::npos)
+        << text;
     world.record = pod_record_from("a:exit3#1@1", world.now);
     world.restarts["a"].advance(world.now);
     text = show(world).container(0);
@@ -139,7 +149,8 @@ TEST(PodStatus, containers_show_state_last_state_and_count) {
 
 TEST(PodStatus, a_deleted_pod_ends_with_a_terminal_phase) {
     World world;
-    world.pod = pod_from(R"({"containers":[{"name":"a"}]})", R"(,"deletionTimestamp":"2026-01-01T00:00:00Z")");
+    world.pod = pod_from(R"({"containers":[{"name":"a"}]})",
+                         R"(,"deletionTimestamp":"2026-01-01T00:00:00Z")");
     world.record = pod_record_from("a:exit137", world.now);
     world.record.sandboxes.front().stopped = true;
     EXPECT_EQ(show(world).phase(), "Failed");
@@ -149,7 +160,8 @@ TEST(PodStatus, a_deleted_pod_ends_with_a_terminal_phase) {
 }
 
 TEST(PodStatus, a_terminal_phase_stays) {
-    World world{.pod = pod_from(R"({"restartPolicy":"Never","containers":[{"name":"a"}]})", "", R"({"phase":"Succeeded"})")};
+    World world{.pod = pod_from(R"({"restartPolicy":"Never","containers":[{"name":"a"}]})", "",
+                                R"({"phase":"Succeeded"})")};
     world.record = {};   // the runtime forgot it
     EXPECT_EQ(show(world, memory_of(*world.pod)).phase(), "Succeeded");
     EXPECT_EQ(testing::text_of(world.plan()), "stopped");

@@ -33,4 +33,10 @@ const Container* find_container(const PodSpec& spec, std::string_view name) {
     return nullptr;
 }
 
+Pod pod_without_spec(const Pod& pod) {
+    Pod out;
+    out.metadata = pod.metadata;
+    return out;
+}
+
 }   // namespace skiff::agent

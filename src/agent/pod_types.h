@@ -25,4 +25,6 @@ inline bool is_sidecar(const Container& container) { return container.restartPol
 Container as_container(const EphemeralContainer& ephemeral);
 const Container* find_container(const PodSpec& spec, std::string_view name);   // main or init
 
+Pod pod_without_spec(const Pod& pod);   // who it was, when nothing else is known
+
 }   // namespace skiff::agent

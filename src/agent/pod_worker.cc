@@ -17,28 +17,18 @@ constexpr Duration kill_retry = 2s;
 constexpr Duration relist_period = 60s;   // a safety net: events are what drives a worker
 constexpr Duration cleanup_retry = 2s;
 
-Backoff backoff_of(const StartFailure& failure) {
-    if (failure.transient) return {.first = 200ms, .most = 2s};
-    if (failure.image) return {.first = 10s, .most = 5min};
-    if (failure.reason == "RunContainerError" || failure.reason == "PostStartHookError") {
-        return {.first = 10s, .most = 5min};
-    }
-    return {.first = 2s, .most = 30s};   // a missing ConfigMap: cheap to look again
-}
-
-Pod pod_without_spec(const Pod& pod) {
-    Pod out;
-    out.metadata = pod.metadata;
-    return out;
-}
-
 }   // namespace
 
 class PodWorker::Core : public std::enable_shared_from_this<Core> {
   public:
     Core(WorkerParts parts, SharedPod pod, PodRecord record, bool gone)
-        : parts_{std::move(parts)}, pod_{std::move(pod)}, record_{std::move(record)}, gone_{gone},
-          uid_{pod_->metadata.uid}, memory_{memory_of(*pod_)}, strand_{parts_.pod.executor} {
+        : parts_{std::move(parts)},
+          pod_{std::move(pod)},
+          record_{std::move(record)},
+          gone_{gone},
+          uid_{pod_->metadata.uid},
+          memory_{memory_of(*pod_)},
+          strand_{parts_.pod.executor} {
         shown_.use([&](Shown& shown) { shown.pod = pod_; });
     }
 
@@ -52,13 +42,15 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         for (const auto& sandbox : record_.sandboxes) parts_.owns(sandbox.id, uid_);
         for (const auto& container : record_.containers) {
             parts_.owns(container.id, uid_);
-            if (container.restart_count > 0 && container.name == record_.newest(container.name)->name) {
+            if (container.restart_count > 0 &&
+                container.name == record_.newest(container.name)->name) {
                 restarts_[container.name].assume(container.restart_count, container.created_at);
             }
         }
         want_configs();
         run_beside([self = shared_from_this(), pod = pod_, addresses = addresses()] {
-            static_cast<void>(self->parts().host_ports.set(self->uid_, host_ports_of(*pod, addresses)));
+            static_cast<void>(
+                self->parts().host_ports.set(self->uid_, host_ports_of(*pod, addresses)));
         });
         step();
         schedule_relist();
@@ -88,7 +80,8 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
 
     void event(const ContainerEvent& event) {
         if (const auto* container = record_.by_id(event.id)) {
-            if (event.kind == ContainerEvent::Kind::Exited || event.kind == ContainerEvent::Kind::Deleted) {
+            if (event.kind == ContainerEvent::Kind::Exited ||
+                event.kind == ContainerEvent::Kind::Deleted) {
                 if (container->running()) refresh_container(event.id, container->sandbox_id, true);
             }
             return;
@@ -96,7 +89,8 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         // It ended before its start was told to us.
         if (chain_ && event.kind == ContainerEvent::Kind::Exited) ended_early_.insert(event.id);
         if (const auto* sandbox = record_.sandbox_by_id(event.id)) {
-            if (sandbox->ready && !sandbox->stopped && event.kind != ContainerEvent::Kind::Started) {
+            if (sandbox->ready && !sandbox->stopped &&
+                event.kind != ContainerEvent::Kind::Started) {
                 refresh_sandbox(event.id, true);
             }
             return;
@@ -105,11 +99,13 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
 
     void resync() {
         // The runtime may have been away: what failed for that is tried again now.
-        if (std::erase_if(failures_, [](const auto& entry) { return entry.second.transient; }) > 0) step();
+        if (std::erase_if(failures_, [](const auto& entry) { return entry.second.transient; }) > 0)
+            step();
         for (const auto& container : record_.containers) {
             if (container.running()) refresh_container(container.id, container.sandbox_id, false);
         }
-        if (const auto* sandbox = record_.sandbox(); sandbox && !sandbox->stopped) refresh_sandbox(sandbox->id, false);
+        if (const auto* sandbox = record_.sandbox(); sandbox && !sandbox->stopped)
+            refresh_sandbox(sandbox->id, false);
     }
 
     struct Shown {   // for other threads
@@ -136,8 +132,15 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
     void run_beside(std::function<void()> work) { parts().executor.post(std::move(work)); }
 
     PodFacts facts() {
-        return {.pod = *pod_, .record = record_, .now = now(), .gone = gone_, .probes = verdicts_,
-                .restarts = restarts_, .failures = failures_, .busy = busy_, .killing = killing_};
+        return {.pod = *pod_,
+                .record = record_,
+                .now = now(),
+                .gone = gone_,
+                .probes = verdicts_,
+                .restarts = restarts_,
+                .failures = failures_,
+                .busy = busy_,
+                .killing = killing_};
     }
 
     // ---- the step ------------------------------------------------------------------------------
@@ -153,8 +156,8 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         }
         for (const auto& id : plan_.stop_sandboxes) stop_sandbox(id);
         if (plan_.create_sandbox) create_sandbox();
-        if (plan_.ending == Ending::No && volumes_ == Volumes::None && !pod_->spec.volumes.empty() &&
-            now() >= volumes_retry_at_) {
+        if (plan_.ending == Ending::No && volumes_ == Volumes::None &&
+            !pod_->spec.volumes.empty() && now() >= volumes_retry_at_) {
             make_volumes_now();
         }
         for (const auto& kill : plan_.kill) kill_one(kill);
@@ -203,8 +206,8 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
             if (before != waiting_told_.end() && before->second == waiting.reason) continue;
             if (waiting.reason == "CrashLoopBackOff") {
                 tell(parts(), *pod_, name, true, "BackOff",
-                     concat("Back-off restarting failed container ", name, " in pod ", pod_->metadata.name,
-                            "_", pod_->metadata.namespace_, "(", uid_, ")"));
+                     concat("Back-off restarting failed container ", name, " in pod ",
+                            pod_->metadata.name, "_", pod_->metadata.namespace_, "(", uid_, ")"));
             } else if (waiting.reason == "ImagePullBackOff") {
                 tell(parts(), *pod_, name, false, "BackOff",
                      waiting.message.substr(0, waiting.message.find("\": ") + 1));
@@ -228,9 +231,11 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         }
         for (const auto& secret : pod_->spec.imagePullSecrets) names.secrets.insert(secret.name);
         if (names.empty()) return;
-        parts().configs.want(uid_, pod_->metadata.namespace_.str(), names, [self = weak_from_this()] {
-            if (const auto core = self.lock()) core->post([](Core& c) { c.config_changed(); });
-        });
+        parts().configs.want(uid_, pod_->metadata.namespace_.str(), names,
+                             [self = weak_from_this()] {
+                                 if (const auto core = self.lock())
+                                     core->post([](Core& c) { c.config_changed(); });
+                             });
     }
 
     void config_changed() {
@@ -251,7 +256,9 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         volumes_ = Volumes::Making;
         run_beside([self = shared_from_this(), pod = pod_, addresses = addresses()] {
             auto made = make_volumes(self->parts(), *pod, addresses);
-            self->post([made = std::move(made)](Core& core) mutable { core.volumes_made(std::move(made)); });
+            self->post([made = std::move(made)](Core& core) mutable {
+                core.volumes_made(std::move(made));
+            });
         });
     }
 
@@ -294,7 +301,9 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         run_beside([self = shared_from_this(), pod = pod_, attempt = plan_.sandbox_attempt] {
             auto made = make_sandbox(self->parts(), *pod, attempt);
             if (made) self->parts_.owns(made->record.id, self->uid_);
-            self->post([made = std::move(made)](Core& core) mutable { core.sandbox_made(std::move(made)); });
+            self->post([made = std::move(made)](Core& core) mutable {
+                core.sandbox_made(std::move(made));
+            });
         });
     }
 
@@ -302,12 +311,17 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         busy_.erase("");
         if (!made) {
             const bool away = runtime_was_away(made.error());
-            auto& backoff = start_backoffs_.try_emplace("", Backoff{.first = 1s, .most = 30s}).first->second;
+            auto& backoff =
+                start_backoffs_.try_emplace("", Backoff{.first = 1s, .most = 30s}).first->second;
             backoff.advance(now());
-            failures_[""] = {.reason = "FailedCreatePodSandBox", .message = made.error().message, .at = now(),
-                             .retry_at = now() + (away ? Duration{500ms} : backoff.delay), .transient = away};
-            if (!away) tell(parts(), *pod_, "", true, "FailedCreatePodSandBox",
-                 concat("Failed to create pod sandbox: ", made.error().message));
+            failures_[""] = {.reason = "FailedCreatePodSandBox",
+                             .message = made.error().message,
+                             .at = now(),
+                             .retry_at = now() + (away ? Duration{500ms} : backoff.delay),
+                             .transient = away};
+            if (!away)
+                tell(parts(), *pod_, "", true, "FailedCreatePodSandBox",
+                     concat("Failed to create pod sandbox: ", made.error().message));
             return step();
         }
         failures_.erase("");
@@ -381,33 +395,43 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
             if (const auto* old = record_.newest(start.name); old && old->ended()) {
                 restarts_[start.name].advance(now());
             }
-            orders.push_back({.pod = pod_, .what = start, .sandbox = *sandbox,
-                              .sandbox_config = sandbox_config_, .volume_paths = volume_paths_,
-                              .target_container_id = target_of(start), .may_create = {}, .created = {}});
+            orders.push_back({.pod = pod_,
+                              .what = start,
+                              .sandbox = *sandbox,
+                              .sandbox_config = sandbox_config_,
+                              .volume_paths = volume_paths_,
+                              .target_container_id = target_of(start),
+                              .may_create = {},
+                              .created = {}});
         }
-        run_beside([self = shared_from_this(), chain = chain_, orders = std::move(orders)]() mutable {
-            for (auto& order : orders) {
-                int open = Chain::Creating;
-                chain->gate.compare_exchange_strong(open, Chain::Open);
-                order.may_create = [&chain] {
-                    int expected = Chain::Open;
-                    return chain->gate.compare_exchange_strong(expected, Chain::Creating);
-                };
-                order.created = [&self](const std::string& id) { self->parts_.owns(id, self->uid_); };
-                auto result = start_container(self->parts(), order);
-                if (result.forgotten) return;
-                if (result.record) self->parts_.owns(result.record->id, self->uid_);   // a found one, too
-                self->post([chain, name = order.what.name, result = std::move(result)](Core& core) mutable {
-                    core.started(*chain, name, std::move(result));
+        run_beside(
+            [self = shared_from_this(), chain = chain_, orders = std::move(orders)]() mutable {
+                for (auto& order : orders) {
+                    int open = Chain::Creating;
+                    chain->gate.compare_exchange_strong(open, Chain::Open);
+                    order.may_create = [&chain] {
+                        int expected = Chain::Open;
+                        return chain->gate.compare_exchange_strong(expected, Chain::Creating);
+                    };
+                    order.created = [&self](const std::string& id) {
+                        self->parts_.owns(id, self->uid_);
+                    };
+                    auto result = start_container(self->parts(), order);
+                    if (result.forgotten) return;
+                    if (result.record)
+                        self->parts_.owns(result.record->id, self->uid_);   // a found one, too
+                    self->post([chain, name = order.what.name,
+                                result = std::move(result)](Core& core) mutable {
+                        core.started(*chain, name, std::move(result));
+                    });
+                    if (chain->gate == Chain::Closed) return;
+                }
+                self->post([chain](Core& core) {
+                    if (core.chain_ == chain) core.chain_.reset();
+                    core.ended_early_.clear();
+                    core.step();
                 });
-                if (chain->gate == Chain::Closed) return;
-            }
-            self->post([chain](Core& core) {
-                if (core.chain_ == chain) core.chain_.reset();
-                core.ended_early_.clear();
-                core.step();
             });
-        });
     }
 
     std::string target_of(const StartContainer& start) const {
@@ -434,13 +458,16 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
             const std::string id = result.record->id;
             const std::string sandbox_id = result.record->sandbox_id;
             record_.put(*std::move(result.record));
-            if (ended) parts_.ended(id);
-            else if (ended_early_.contains(id)) refresh_container(id, sandbox_id, true);
+            if (ended)
+                parts_.ended(id);
+            else if (ended_early_.contains(id))
+                refresh_container(id, sandbox_id, true);
         }
         if (result.failure) {
             auto& failure = *result.failure;
             auto& backoff = start_backoffs_.try_emplace(name, backoff_of(failure)).first->second;
-            if (backoff.first != backoff_of(failure).first) backoff = backoff_of(failure);   // fails otherwise now
+            if (backoff.first != backoff_of(failure).first)
+                backoff = backoff_of(failure);   // fails otherwise now
             backoff.advance(now());
             failure.at = now();
             failure.retry_at = failure.at + backoff.delay;
@@ -457,13 +484,17 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         killing_[kill.id] = now() + std::chrono::seconds{kill.grace_seconds};
         probes_.erase(kill.id);
         KillOrder order{.pod = gone_ && pod_->spec.containers.empty()
-                                   ? std::make_shared<const Pod>(pod_without_spec(*pod_)) : pod_,
-                        .what = kill, .pod_addresses = addresses(), .with_hook = !again && !gone_};
+                                   ? std::make_shared<const Pod>(pod_without_spec(*pod_))
+                                   : pod_,
+                        .what = kill,
+                        .pod_addresses = addresses(),
+                        .with_hook = !again && !gone_};
         run_beside([self = shared_from_this(), order = std::move(order)] {
             auto done = kill_container(self->parts(), order);
             const std::string& id = order.what.id;
             if (!done) {
-                tell(self->parts(), *order.pod, order.what.name, true, "FailedKillPod", done.error().message);
+                tell(self->parts(), *order.pod, order.what.name, true, "FailedKillPod",
+                     done.error().message);
                 self->strand_.after(kill_retry, [weak = self->weak_from_this(), id] {
                     const auto core = weak.lock();
                     if (!core || core->finished_) return;
@@ -509,7 +540,8 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
                 const auto core = self.lock();
                 if (!core || core->finished_) return;
                 const auto* record = core->record_.by_id(id);
-                if (record && record->running()) core->refresh_container(id, record->sandbox_id, false);
+                if (record && record->running())
+                    core->refresh_container(id, record->sandbox_id, false);
             });
             return;
         }
@@ -544,16 +576,21 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
             return;
         }
         for (const auto& record : record_.containers) {
-            if (!record.running() || probes_.contains(record.id) || killing_.contains(record.id)) continue;
+            if (!record.running() || probes_.contains(record.id) || killing_.contains(record.id))
+                continue;
             const auto* container = agent::find_container(pod_->spec, record.name);
             if (!container || !ContainerProbes::needed(*container)) continue;
             verdicts_.try_emplace(record.id, ContainerProbes::initial(*container));
             const auto all = addresses();
-            ProbeSubject subject{.pod = pod_, .container = container, .container_id = record.id,
-                                 .address = pod_->spec.hostNetwork
-                                                ? (parts().node.addresses.empty() ? "127.0.0.1" : parts().node.addresses.front())
-                                                : (all.empty() ? "" : all.front()),
-                                 .started_at = record.started_at};
+            ProbeSubject subject{
+                .pod = pod_,
+                .container = container,
+                .container_id = record.id,
+                .address = pod_->spec.hostNetwork
+                               ? (parts().node.addresses.empty() ? "127.0.0.1"
+                                                                 : parts().node.addresses.front())
+                               : (all.empty() ? "" : all.front()),
+                .started_at = record.started_at};
             probes_[record.id] = std::make_unique<ContainerProbes>(
                 parts_.checks, std::move(subject),
                 [self = weak_from_this()](const std::string& id, ProbeVerdict verdict) {
@@ -583,8 +620,8 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         });
         if (gone_ || finished_) return;
         const auto pod_facts = facts();
-        std::string patch = make_status_patch({.pod = pod_facts, .plan = plan_, .host_addresses = parts().node.addresses},
-                                              memory_);
+        std::string patch = make_status_patch(
+            {.pod = pod_facts, .plan = plan_, .host_addresses = parts().node.addresses}, memory_);
         if (patch == status_sent_ || patch == status_next_) return;
         status_next_ = std::move(patch);
         send_status();
@@ -606,13 +643,15 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         status_in_flight_ = false;
         const bool gone = !done && (done.error().reason == Reason::NotFound ||
                                     done.error().reason == Reason::Conflict);
-        if (done || gone) {   // of a pod that is gone there is nothing to tell: the informer will say
+        if (done ||
+            gone) {   // of a pod that is gone there is nothing to tell: the informer will say
             status_sent_ = std::move(patch);
             send_status();
             if (finishing_) finish();
             return;
         }
-        log_warn("pod status not written", {{"pod", pod_->metadata.name}, {"error", done.error().message}});
+        log_warn("pod status not written",
+                 {{"pod", pod_->metadata.name}, {"error", done.error().message}});
         if (status_next_.empty()) status_next_ = std::move(patch);
         strand_.after(status_retry, [self = weak_from_this()] {
             if (const auto core = self.lock(); core && !core->finished_) core->send_status();
@@ -638,7 +677,8 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
     void cleaned(const Result<>& done) {
         cleaning_ = false;
         if (!done) {
-            log_warn("pod not removed", {{"pod", pod_->metadata.name}, {"error", done.error().message}});
+            log_warn("pod not removed",
+                     {{"pod", pod_->metadata.name}, {"error", done.error().message}});
             strand_.after(cleanup_retry, [self = weak_from_this()] {
                 if (const auto core = self.lock(); core && !core->finished_) core->finish();
             });
@@ -723,7 +763,8 @@ ContainerWhereabouts PodWorker::find_container(const std::string& name, bool pre
         out.known = agent::find_container(spec, name) ||
                     std::ranges::find(spec.ephemeralContainers, name, &EphemeralContainer::name) !=
                         spec.ephemeralContainers.end();
-        if (const auto why = shown.waiting.find(name); why != shown.waiting.end()) out.waiting = why->second.reason;
+        if (const auto why = shown.waiting.find(name); why != shown.waiting.end())
+            out.waiting = why->second.reason;
         if (!record) return out;
         out.id = record->id;
         out.log_path = record->log_path;

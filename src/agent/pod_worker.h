@@ -30,8 +30,8 @@ struct ContainerWhereabouts {
     std::string log_path;
     bool running = false;
     WallTime started_at{};
-    bool known = false;         // the pod has a container of that name
-    std::string waiting;        // why it does not run
+    bool known = false;    // the pod has a container of that name
+    std::string waiting;   // why it does not run
 };
 
 class PodWorker {
@@ -43,13 +43,13 @@ class PodWorker {
 
     // Any thread; none blocks.
     void update(SharedPod pod);
-    void deleted(SharedPod last);             // it is gone from the API
+    void deleted(SharedPod last);   // it is gone from the API
     void event(const ContainerEvent& event);
-    void resync();                            // events may have been missed
+    void resync();   // events may have been missed
 
     SharedPod pod() const;
     ContainerWhereabouts find_container(const std::string& name, bool previous) const;
-    std::string sandbox_id() const;           // "" while there is none that runs
+    std::string sandbox_id() const;   // "" while there is none that runs
     std::vector<std::pair<std::string, std::string>> running_logs() const;   // container id, path
 
   private:

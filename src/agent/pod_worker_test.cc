@@ -37,7 +37,8 @@ struct FakeApi final : PodApi {
 };
 
 struct FakeConfigs final : ConfigSource {
-    void want(const std::string&, const std::string&, const ConfigNames&, std::function<void()>) override {}
+    void want(const std::string&, const std::string&, const ConfigNames&,
+              std::function<void()>) override {}
     void forget(const std::string&) override {}
     Result<ConfigValues> read(const std::string&, const ConfigNames& names) override {
         return values.use([&](ConfigValues& all) {
@@ -57,7 +58,8 @@ struct FakeEvents final : EventRecorder {
     }
     bool has(std::string_view start) {
         return all.use([&](auto& list) {
-            return std::ranges::any_of(list, [&](const auto& one) { return one.starts_with(start); });
+            return std::ranges::any_of(list,
+                                       [&](const auto& one) { return one.starts_with(start); });
         });
     }
     Guarded<std::vector<std::string>> all;
@@ -65,25 +67,29 @@ struct FakeEvents final : EventRecorder {
 
 struct PodWorkerTest : testing::Test {
     void SetUp() override {
-        if (const auto missing = ContainerdFixture::missing(); !missing.empty()) GTEST_SKIP() << missing;
+        if (const auto missing = ContainerdFixture::missing(); !missing.empty())
+            GTEST_SKIP() << missing;
         containerd = std::make_unique<ContainerdFixture>();
         const auto started = containerd->start();
         ASSERT_TRUE(started.has_value()) << started.error().message;
         node.cluster_id = "test" + std::to_string(::getpid() % 100);
         node.log_root = containerd->folder() + "/log";
         node.addresses = {"192.0.2.10"};
-        images = std::make_unique<Images>(containerd->executor(), containerd->cri(), containerd->folder() + "/imported");
-        checks = std::make_unique<Checks>(containerd->executor(), containerd->loop(), containerd->cri());
+        images = std::make_unique<Images>(containerd->executor(), containerd->cri(),
+                                          containerd->folder() + "/imported");
+        checks =
+            std::make_unique<Checks>(containerd->executor(), containerd->loop(), containerd->cri());
         hooks = std::make_unique<HookRunner>(*checks);
         make_pods();
-        follow = follow_container_events(containerd->executor(), os_random(), containerd->client(),
-                                         {[this](const ContainerEvent& event) { pods->event(event); },
-                                          [this] { pods->resync(); }});
+        follow =
+            follow_container_events(containerd->executor(), os_random(), containerd->client(),
+                                    {[this](const ContainerEvent& event) { pods->event(event); },
+                                     [this] { pods->resync(); }});
     }
     void make_pods() {
         pods = std::make_unique<Pods>(
-            PodParts{containerd->executor(), containerd->cri(), *images, configs, api, events, *hooks, cgroups,
-                     host_ports, node, containerd->folder() + "/root"},
+            PodParts{containerd->executor(), containerd->cri(), *images, configs, api, events,
+                     *hooks, cgroups, host_ports, node, containerd->folder() + "/root"},
             *checks, [](const std::string&) {});
     }
     void TearDown() override {
@@ -95,15 +101,19 @@ struct PodWorkerTest : testing::Test {
         containerd.reset();
     }
 
-    static SharedPod pod_of(const std::string& name, const std::string& spec, const std::string& more = "") {
-        const std::string text = concat(R"({"metadata":{"name":")", name, R"(","namespace":"default","uid":"uid-)",
-                                        name, "\"", more, R"(},"spec":)", spec, "}");
+    static SharedPod pod_of(const std::string& name, const std::string& spec,
+                            const std::string& more = "") {
+        const std::string text =
+            concat(R"({"metadata":{"name":")", name, R"(","namespace":"default","uid":"uid-)", name,
+                   "\"", more, R"(},"spec":)", spec, "}");
         auto pod = api::decode<Pod>(text);
         EXPECT_TRUE(pod.has_value()) << (pod ? "" : pod.error().message);
         return std::make_shared<const Pod>(*std::move(pod));
     }
-    static std::string container(const std::string& name, const std::string& script, const std::string& more = "") {
-        return concat(R"({"name":")", name, R"(","image":"busybox:latest","imagePullPolicy":"IfNotPresent",)",
+    static std::string container(const std::string& name, const std::string& script,
+                                 const std::string& more = "") {
+        return concat(R"({"name":")", name,
+                      R"(","image":"busybox:latest","imagePullPolicy":"IfNotPresent",)",
                       R"("command":["/bin/sh","-c",")", script, "\"]", more, "}");
     }
     bool eventually(const std::function<bool()>& check, Duration most = 20s) {
@@ -115,10 +125,13 @@ struct PodWorkerTest : testing::Test {
         return true;
     }
     bool shows(const std::string& part, Duration most = 20s) {
-        const bool found = eventually([&] { return api.last().find(part) != std::string::npos; }, most);
+        const bool found =
+            eventually([&] { return api.last().find(part) != std::string::npos; }, most);
         if (!found) {
             ADD_FAILURE() << "wanted " << part << "\nin " << api.last();
-            events.all.use([](auto& list) { for (const auto& one : list) std::cerr << one << "\n"; });
+            events.all.use([](auto& list) {
+                for (const auto& one : list) std::cerr << one << "\n";
+            });
         }
         return found;
     }
@@ -139,33 +152,56 @@ struct PodWorkerTest : testing::Test {
 
 TEST_F(PodWorkerTest, a_pod_runs_and_ends_with_its_last_words) {
     const auto began = os_clock().monotonic();
-    pods->changed(nullptr, pod_of("one", concat(R"({"restartPolicy":"Never","containers":[)",
-                                                container("a", "echo hello; sleep 1; echo bye > /dev/termination-log; exit 3"), "]}")));
+    pods->changed(
+        nullptr,
+        pod_of(
+            "one",
+            concat(R"({"restartPolicy":"Never","containers":[)",
+                   container("a", "echo hello; sleep 1; echo bye > /dev/termination-log; exit 3"),
+                   "]}")));
     ASSERT_TRUE(shows(R"("phase":"Running")"));
-    std::cerr << "running after " << std::chrono::duration_cast<std::chrono::milliseconds>(os_clock().monotonic() - began).count() << " ms\n";
+    std::cerr << "running after "
+              << std::chrono::duration_cast<std::chrono::milliseconds>(os_clock().monotonic() -
+                                                                       began)
+                     .count()
+              << " ms\n";
     EXPECT_TRUE(shows(R"("type":"Ready","status":"True")"));
     const auto where = pods->find("default", "one")->find_container("a", false);
-    EXPECT_EQ(read_file(where.log_path).value_or("").find("stdout F hello") != std::string::npos, true);
+    EXPECT_EQ(read_file(where.log_path).value_or("").find("stdout F hello") != std::string::npos,
+              true);
     ASSERT_TRUE(shows(R"("phase":"Failed")"));
     EXPECT_TRUE(shows(R"("exitCode":3,"reason":"Error","message":"bye\n")"));
     EXPECT_TRUE(events.has("Started: Started container a"));
 }
 
 TEST_F(PodWorkerTest, a_crashing_container_waits_longer_each_time) {
-    pods->changed(nullptr, pod_of("crash", concat(R"({"containers":[)", container("a", "exit 1"), "]}")));
-    ASSERT_TRUE(shows(R"x("reason":"CrashLoopBackOff","message":"back-off 10s restarting failed container=a pod=crash_default(uid-crash)")x"));
+    pods->changed(nullptr,
+                  pod_of("crash", concat(R"({"containers":[)", container("a", "exit 1"), "]}")));
+    ASSERT_TRUE(shows(
+        R"x("reason":"CrashLoopBackOff","message":"back-off 10s restarting failed container=a pod=crash_default(uid-crash)")x"));
     EXPECT_TRUE(shows(R"("restartCount":1)"));
-    EXPECT_TRUE(events.has("BackOff: Back-off restarting failed container a in pod crash_default(uid-crash)"));
+    EXPECT_TRUE(events.has(
+        "BackOff: Back-off restarting failed container a in pod crash_default(uid-crash)"));
 }
 
 TEST_F(PodWorkerTest, sidecars_start_before_and_end_after_the_main_container) {
-    pods->changed(nullptr, pod_of("side", concat(
-        R"({"restartPolicy":"Never","volumes":[{"name":"d","emptyDir":{}}],"initContainers":[)",
-        container("init", "echo init >> /d/order", R"(,"volumeMounts":[{"name":"d","mountPath":"/d"}])"), ",",
-        container("car", "echo car >> /d/order; trap 'exit 0' TERM; while true; do sleep 0.1; done",
-                  R"(,"restartPolicy":"Always","volumeMounts":[{"name":"d","mountPath":"/d"}])"),
-        R"(],"containers":[)",
-        container("main", "sleep 0.3; echo main >> /d/order; cat /d/order", R"(,"volumeMounts":[{"name":"d","mountPath":"/d"}])"), "]}")));
+    pods->changed(
+        nullptr,
+        pod_of(
+            "side",
+            concat(
+                R"({"restartPolicy":"Never","volumes":[{"name":"d","emptyDir":{}}],"initContainers":[)",
+                container("init", "echo init >> /d/order",
+                          R"(,"volumeMounts":[{"name":"d","mountPath":"/d"}])"),
+                ",",
+                container(
+                    "car",
+                    "echo car >> /d/order; trap 'exit 0' TERM; while true; do sleep 0.1; done",
+                    R"(,"restartPolicy":"Always","volumeMounts":[{"name":"d","mountPath":"/d"}])"),
+                R"(],"containers":[)",
+                container("main", "sleep 0.3; echo main >> /d/order; cat /d/order",
+                          R"(,"volumeMounts":[{"name":"d","mountPath":"/d"}])"),
+                "]}")));
     ASSERT_TRUE(shows(R"("phase":"Succeeded")"));
     const auto where = pods->find("default", "side")->find_container("main", false);
     const auto log = read_file(where.log_path).value_or("");
@@ -175,16 +211,19 @@ TEST_F(PodWorkerTest, sidecars_start_before_and_end_after_the_main_container) {
 }
 
 TEST_F(PodWorkerTest, deletion_is_graceful_and_leaves_nothing) {
-    const auto spec = concat(R"({"terminationGracePeriodSeconds":5,"containers":[)",
-                             container("a", "trap 'echo got term; exit 0' TERM; while true; do sleep 0.05; done"), "]}");
+    const auto spec = concat(
+        R"({"terminationGracePeriodSeconds":5,"containers":[)",
+        container("a", "trap 'echo got term; exit 0' TERM; while true; do sleep 0.05; done"), "]}");
     const auto pod = pod_of("gone", spec);
     pods->changed(nullptr, pod);
     ASSERT_TRUE(shows(R"("phase":"Running")"));
     const auto id = pods->find("default", "gone")->find_container("a", false).id;
-    pods->changed(pod, pod_of("gone", spec, concat(R"(,"deletionTimestamp":")", rfc3339(os_clock().now() + 5s),
-                                                   R"(","deletionGracePeriodSeconds":5)")));
+    pods->changed(pod, pod_of("gone", spec,
+                              concat(R"(,"deletionTimestamp":")", rfc3339(os_clock().now() + 5s),
+                                     R"(","deletionGracePeriodSeconds":5)")));
     ASSERT_TRUE(eventually([&] { return pods->all().empty(); }));
-    EXPECT_EQ(api.seen.use([](auto& all) { return all.removed; }), std::vector<std::string>{"gone"});
+    EXPECT_EQ(api.seen.use([](auto& all) { return all.removed; }),
+              std::vector<std::string>{"gone"});
     EXPECT_TRUE(containerd->cri().list_containers()->empty());
     EXPECT_TRUE(containerd->cri().list_pod_sandboxes()->empty());
     EXPECT_FALSE(file_exists(containerd->folder() + "/root/agent/pods/uid-gone"));
@@ -193,9 +232,18 @@ TEST_F(PodWorkerTest, deletion_is_graceful_and_leaves_nothing) {
 }
 
 TEST_F(PodWorkerTest, a_missing_config_map_is_told_and_waited_for) {
-    pods->changed(nullptr, pod_of("config", concat(R"({"containers":[)",
-        container("a", "echo $K; sleep 100", R"(,"env":[{"name":"K","valueFrom":{"configMapKeyRef":{"name":"c","key":"k"}}}])"), "]}")));
-    ASSERT_TRUE(shows(R"("reason":"CreateContainerConfigError","message":"configmap \"c\" not found")"));
+    pods->changed(
+        nullptr,
+        pod_of(
+            "config",
+            concat(
+                R"({"containers":[)",
+                container(
+                    "a", "echo $K; sleep 100",
+                    R"(,"env":[{"name":"K","valueFrom":{"configMapKeyRef":{"name":"c","key":"k"}}}])"),
+                "]}")));
+    ASSERT_TRUE(
+        shows(R"("reason":"CreateContainerConfigError","message":"configmap \"c\" not found")"));
     configs.values.use([](ConfigValues& values) { values.config_maps["c"]["k"] = "v"; });
     EXPECT_TRUE(shows(R"("phase":"Running")"));
 }
@@ -205,11 +253,13 @@ TEST_F(PodWorkerTest, an_image_that_is_nowhere_is_told) {
     spec.replace(spec.find("busybox:latest"), 14, "127.0.0.1:1/none:1");
     pods->changed(nullptr, pod_of("image", spec));
     ASSERT_TRUE(shows(R"("reason":"ErrImagePull")"));
-    EXPECT_TRUE(shows(R"("reason":"ImagePullBackOff","message":"Back-off pulling image \"127.0.0.1:1/none:1\")"));
+    EXPECT_TRUE(shows(
+        R"("reason":"ImagePullBackOff","message":"Back-off pulling image \"127.0.0.1:1/none:1\")"));
 }
 
 TEST_F(PodWorkerTest, a_new_agent_adopts_what_runs) {
-    const auto pod = pod_of("adopt", concat(R"({"terminationGracePeriodSeconds":1,"containers":[)", container("a", "sleep 100"), "]}"));
+    const auto pod = pod_of("adopt", concat(R"({"terminationGracePeriodSeconds":1,"containers":[)",
+                                            container("a", "sleep 100"), "]}"));
     pods->changed(nullptr, pod);
     ASSERT_TRUE(shows(R"("phase":"Running")"));
     const auto before = pods->find("default", "adopt")->find_container("a", false);
@@ -234,9 +284,16 @@ TEST_F(PodWorkerTest, a_new_agent_adopts_what_runs) {
 }
 
 TEST_F(PodWorkerTest, a_failing_liveness_probe_restarts_the_container) {
-    pods->changed(nullptr, pod_of("live", concat(R"({"terminationGracePeriodSeconds":1,"containers":[)",
-        container("a", "touch /ok; sleep 1; rm /ok; sleep 100",
-                  R"(,"livenessProbe":{"exec":{"command":["cat","/ok"]},"periodSeconds":1,"failureThreshold":1},"readinessProbe":{"exec":{"command":["cat","/ok"]},"periodSeconds":1})"), "]}")));
+    pods->changed(
+        nullptr,
+        pod_of(
+            "live",
+            concat(
+                R"({"terminationGracePeriodSeconds":1,"containers":[)",
+                container(
+                    "a", "touch /ok; sleep 1; rm /ok; sleep 100",
+                    R"(,"livenessProbe":{"exec":{"command":["cat","/ok"]},"periodSeconds":1,"failureThreshold":1},"readinessProbe":{"exec":{"command":["cat","/ok"]},"periodSeconds":1})"),
+                "]}")));
     ASSERT_TRUE(shows(R"("ready":true)"));
     ASSERT_TRUE(shows(R"("restartCount":1)"));
     EXPECT_TRUE(events.has("Unhealthy: Liveness probe failed: cat: can't open '/ok'"));
@@ -244,7 +301,9 @@ TEST_F(PodWorkerTest, a_failing_liveness_probe_restarts_the_container) {
 }
 
 TEST_F(PodWorkerTest, a_killed_sandbox_is_made_again) {
-    pods->changed(nullptr, pod_of("box", concat(R"({"terminationGracePeriodSeconds":1,"containers":[)", container("a", "sleep 100"), "]}")));
+    pods->changed(nullptr,
+                  pod_of("box", concat(R"({"terminationGracePeriodSeconds":1,"containers":[)",
+                                       container("a", "sleep 100"), "]}")));
     ASSERT_TRUE(shows(R"("phase":"Running")"));
     const auto old = pods->find("default", "box")->sandbox_id();
     ASSERT_TRUE(containerd->cri().stop_pod_sandbox(old).has_value());

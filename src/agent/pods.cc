@@ -26,8 +26,8 @@ SharedPod orphan_of(const cri::StringMap& labels) {
 std::vector<std::string> uids_with_files(const std::string& root) {
     std::vector<std::string> uids;
     std::error_code problem;
-    for (std::filesystem::directory_iterator it{root + "/agent/pods", problem}, end; !problem && it != end;
-         it.increment(problem)) {
+    for (std::filesystem::directory_iterator it{root + "/agent/pods", problem}, end;
+         !problem && it != end; it.increment(problem)) {
         uids.push_back(it->path().filename().string());
     }
     return uids;
@@ -48,20 +48,22 @@ Pods::~Pods() = default;
 WorkerParts Pods::worker_parts() {
     return {.pod = parts_,
             .checks = checks_,
-            .finished = [this](const std::string& uid) {
-                std::shared_ptr<PodWorker> last;   // dies outside the lock
-                const std::lock_guard lock{mutex_};
-                if (const auto found = workers_.find(uid); found != workers_.end()) {
-                    last = std::move(found->second);
-                    workers_.erase(found);
-                }
-                std::erase_if(owners_, [&](const auto& entry) { return entry.second == uid; });
-            },
+            .finished =
+                [this](const std::string& uid) {
+                    std::shared_ptr<PodWorker> last;   // dies outside the lock
+                    const std::lock_guard lock{mutex_};
+                    if (const auto found = workers_.find(uid); found != workers_.end()) {
+                        last = std::move(found->second);
+                        workers_.erase(found);
+                    }
+                    std::erase_if(owners_, [&](const auto& entry) { return entry.second == uid; });
+                },
             .ended = ended_,
-            .owns = [this](const std::string& id, const std::string& uid) {
-                const std::lock_guard lock{mutex_};
-                owners_[id] = uid;
-            }};
+            .owns =
+                [this](const std::string& id, const std::string& uid) {
+                    const std::lock_guard lock{mutex_};
+                    owners_[id] = uid;
+                }};
 }
 
 void Pods::add(const SharedPod& pod, PodRecord record, bool gone) {
@@ -102,7 +104,8 @@ Result<> Pods::adopt(const std::vector<SharedPod>& pods) {
     }
     for (auto& [uid, orphan] : found) {
         if (known.contains(uid)) continue;
-        log_info("ending a pod that the API does not have", {{"pod", label_of(orphan.labels, label_pod_name)}});
+        log_info("ending a pod that the API does not have",
+                 {{"pod", label_of(orphan.labels, label_pod_name)}});
         add(orphan_of(orphan.labels), std::move(orphan.record), true);
     }
     return {};
@@ -139,7 +142,8 @@ void Pods::resync() {
     for (const auto& worker : all()) worker->resync();
 }
 
-std::shared_ptr<PodWorker> Pods::find(const std::string& name_space, const std::string& name) const {
+std::shared_ptr<PodWorker> Pods::find(const std::string& name_space,
+                                      const std::string& name) const {
     for (const auto& worker : all()) {
         const auto pod = worker->pod();
         if (pod->metadata.namespace_ == name_space && pod->metadata.name == name) return worker;

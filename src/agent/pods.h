@@ -16,7 +16,8 @@ namespace skiff::agent {
 class Pods {
   public:
     // `ended` is told of every container that ends (followers of its log).
-    Pods(PodParts parts, Checks& checks, std::function<void(const std::string& container_id)> ended);
+    Pods(PodParts parts, Checks& checks,
+         std::function<void(const std::string& container_id)> ended);
     ~Pods();
 
     // Begins: what the runtime already runs is matched with the API's pods of this node; pods that

@@ -43,9 +43,13 @@ bool ProbeCount::add(bool success) {
 // All on one strand; a check runs on it too (it blocks for its timeout at most), so that the three
 // probes of a container never overlap and an end waits for the check under way only.
 struct ContainerProbes::State : std::enable_shared_from_this<State> {
-    State(Checks& checks_given, ProbeSubject subject_given, Changed changed_given, Unhealthy unhealthy_given)
-        : checks{checks_given}, subject{std::move(subject_given)}, changed{std::move(changed_given)},
-          unhealthy{std::move(unhealthy_given)}, verdict{initial(*subject.container)},
+    State(Checks& checks_given, ProbeSubject subject_given, Changed changed_given,
+          Unhealthy unhealthy_given)
+        : checks{checks_given},
+          subject{std::move(subject_given)},
+          changed{std::move(changed_given)},
+          unhealthy{std::move(unhealthy_given)},
+          verdict{initial(*subject.container)},
           strand{checks.executor()} {}
 
     void begin() {
@@ -72,17 +76,21 @@ struct ContainerProbes::State : std::enable_shared_from_this<State> {
     void run(Kind kind) {
         if (ended) return;
         const auto& probe = *probe_of(*subject.container, kind);
-        const auto result = checks.probe({*subject.container, subject.container_id, subject.address}, probe);
+        const auto result =
+            checks.probe({*subject.container, subject.container_id, subject.address}, probe);
         if (ended) return;
         const bool success = result.outcome == CheckOutcome::Success;
         if (!success) {
-            unhealthy(concat(title_of(kind), result.outcome == CheckOutcome::Failure ? " probe failed: " : " probe errored: ",
-                             result.output));
+            unhealthy(concat(
+                title_of(kind),
+                result.outcome == CheckOutcome::Failure ? " probe failed: " : " probe errored: ",
+                result.output));
         }
         const int period = probe.periodSeconds > 0 ? probe.periodSeconds : period_seconds_default;
         auto& count = *counts[static_cast<int>(kind)];
         bool go_on = true;
-        if (result.outcome != CheckOutcome::Unknown && count.add(success)) go_on = settle(kind, count.result());
+        if (result.outcome != CheckOutcome::Unknown && count.add(success))
+            go_on = settle(kind, count.result());
         if (go_on) schedule(kind, std::chrono::seconds{period});
     }
 
@@ -100,7 +108,8 @@ struct ContainerProbes::State : std::enable_shared_from_this<State> {
             go_on = false;
             begin_steady();
         }
-        if (next.ready != verdict.ready || next.started != verdict.started || next.restart != verdict.restart) {
+        if (next.ready != verdict.ready || next.started != verdict.started ||
+            next.restart != verdict.restart) {
             verdict = next;
             changed(subject.container_id, verdict);
         }
@@ -125,8 +134,10 @@ ProbeVerdict ContainerProbes::initial(const Container& container) {
     return {.started = !container.startupProbe, .ready = !container.readinessProbe, .restart = {}};
 }
 
-ContainerProbes::ContainerProbes(Checks& checks, ProbeSubject subject, Changed changed, Unhealthy unhealthy)
-    : state_{std::make_shared<State>(checks, std::move(subject), std::move(changed), std::move(unhealthy))} {
+ContainerProbes::ContainerProbes(Checks& checks, ProbeSubject subject, Changed changed,
+                                 Unhealthy unhealthy)
+    : state_{std::make_shared<State>(checks, std::move(subject), std::move(changed),
+                                     std::move(unhealthy))} {
     state_->strand.post([state = state_] { state->begin(); });
 }
 

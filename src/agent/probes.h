@@ -15,7 +15,9 @@ namespace skiff::agent {
 class ProbeCount {
   public:
     ProbeCount(int successes_needed, int failures_needed, bool initially)
-        : successes_needed_{successes_needed}, failures_needed_{failures_needed}, result_{initially} {}
+        : successes_needed_{successes_needed},
+          failures_needed_{failures_needed},
+          result_{initially} {}
     // True: the settled result may be acted on (it was reached by enough answers).
     bool add(bool success);
     bool result() const { return result_; }

@@ -35,7 +35,8 @@ class Door {
         server_ = net::make_server({&loop}, *net::listen_tcp("127.0.0.1", 0), nullptr,
                                    [this](net::Request request, auto responder) {
                                        serve(std::move(request), std::move(responder));
-                                   }).value();
+                                   })
+                      .value();
     }
     uint16_t port() const { return server_->port(); }
 
@@ -52,8 +53,8 @@ class Door {
             ASSERT_TRUE(upgraded) << upgraded.error().message;
             ASSERT_EQ(upgraded->status, 101) << upgraded->body;
             EXPECT_EQ(upgraded->headers.find("x-stream-protocol-version"), protocol_);
-            auto backend = std::make_shared<std::unique_ptr<net::RawStream>>(
-                std::move(upgraded->stream));
+            auto backend =
+                std::make_shared<std::unique_ptr<net::RawStream>>(std::move(upgraded->stream));
             responder->upgrade(answer, [this, backend](std::unique_ptr<net::RawStream> client) {
                 bridge_(std::move(client), std::move(*backend));
             });
@@ -73,19 +74,22 @@ class Caller {
     Caller(uint16_t port, std::string_view protocol)
         : client_{port},
           reader_{net::WebSocketReader::Peer::Server,
-                  {.data = [this](bool, bool first, bool, std::string_view piece) {
-                       if (first) channel_.reset();
-                       if (!channel_ && !piece.empty()) {
-                           channel_ = static_cast<unsigned char>(piece[0]);
-                           if (!raw) piece.remove_prefix(1);
-                       }
-                       if (channel_) got[raw ? 0 : *channel_] += piece;
-                   },
+                  {.data =
+                       [this](bool, bool first, bool, std::string_view piece) {
+                           if (first) channel_.reset();
+                           if (!channel_ && !piece.empty()) {
+                               channel_ = static_cast<unsigned char>(piece[0]);
+                               if (!raw) piece.remove_prefix(1);
+                           }
+                           if (channel_) got[raw ? 0 : *channel_] += piece;
+                       },
                    .close = [this](uint16_t code, std::string_view) { closed = code; }}} {
-        client_.send(concat("GET /exec HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\n"
-                            "upgrade: websocket\r\nsec-websocket-version: 13\r\n"
-                            "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                            "sec-websocket-protocol: ", protocol, "\r\n\r\n"));
+        client_.send(
+            concat("GET /exec HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\n"
+                   "upgrade: websocket\r\nsec-websocket-version: 13\r\n"
+                   "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                   "sec-websocket-protocol: ",
+                   protocol, "\r\n\r\n"));
         EXPECT_EQ(client_.read_answer().status, 101);
     }
     void say(std::string_view message) {
@@ -130,8 +134,8 @@ class AgentRemoteCommand : public testing::Test {
         TRY_OK(box->start());
         const auto pod = box->pod("remote");
         TRY(sandbox, box->cri().run_pod_sandbox(pod));
-        const auto shell = ContainerdFixture::shell(
-            "main", "nc -ll -p 8080 -e /bin/cat & exec sleep 1000");
+        const auto shell =
+            ContainerdFixture::shell("main", "nc -ll -p 8080 -e /bin/cat & exec sleep 1000");
         TRY(container, box->cri().create_container(sandbox, shell, pod));
         TRY_OK(box->cri().start_container(container));
         const std::string listens = "until netstat -ltn | grep -q :8080; do sleep 0.01; done";
@@ -160,9 +164,8 @@ class AgentRemoteCommand : public testing::Test {
     static std::unique_ptr<Door> forward_door(Bridge bridge) {
         const auto url = box->cri().port_forward(sandbox, {8080});
         EXPECT_TRUE(url);
-        return std::make_unique<Door>(box->loop(), *url,
-                                      std::string{net::port_forward_backend_protocol},
-                                      std::move(bridge));
+        return std::make_unique<Door>(
+            box->loop(), *url, std::string{net::port_forward_backend_protocol}, std::move(bridge));
     }
 
     static std::string why_not, sandbox, container;
@@ -174,9 +177,9 @@ std::string AgentRemoteCommand::container;
 std::unique_ptr<ContainerdFixture> AgentRemoteCommand::box;
 
 TEST_F(AgentRemoteCommand, input_output_and_status_pass_and_v5_closes_the_input) {
-    const auto door = exec_door("v5.channel.k8s.io", {.cmd = {"sh", "-c", "cat; echo err >&2"},
-                                                      .stdin = true, .stdout = true,
-                                                      .stderr = true});
+    const auto door = exec_door(
+        "v5.channel.k8s.io",
+        {.cmd = {"sh", "-c", "cat; echo err >&2"}, .stdin = true, .stdout = true, .stderr = true});
     Caller caller{door->port(), "v5.channel.k8s.io"};
     caller.say(std::string{"\0hello", 6});
     caller.say(std::string{"\xff\0", 2});
@@ -206,7 +209,9 @@ TEST_F(AgentRemoteCommand, a_terminal_is_resized) {
     const auto door = exec_door(
         "v5.channel.k8s.io",
         {.cmd = {"sh", "-c", "until stty size 2>/dev/null | grep '33 99'; do sleep 0.01; done"},
-         .tty = true, .stdin = true, .stdout = true});
+         .tty = true,
+         .stdin = true,
+         .stdout = true});
     Caller caller{door->port(), "v5.channel.k8s.io"};
     caller.say("\4{\"Width\":99,\"Height\":33}");
     EXPECT_TRUE(caller.read_to_close());
@@ -253,10 +258,10 @@ TEST_F(AgentRemoteCommand, a_port_is_reached_through_a_spdy_tunnel) {
     caller.raw = true;
     std::string out;
     net::SpdyWriter writer{out};
-    writer.syn_stream({.stream = 1, .headers = {{"streamtype", "error"}, {"port", "8080"},
-                                                {"requestid", "0"}}});
-    writer.syn_stream({.stream = 3, .headers = {{"streamtype", "data"}, {"port", "8080"},
-                                                {"requestid", "0"}}});
+    writer.syn_stream(
+        {.stream = 1, .headers = {{"streamtype", "error"}, {"port", "8080"}, {"requestid", "0"}}});
+    writer.syn_stream(
+        {.stream = 3, .headers = {{"streamtype", "data"}, {"port", "8080"}, {"requestid", "0"}}});
     caller.say(out);
     int replies = 0;
     std::string data;

@@ -79,7 +79,8 @@ PodResources pod_resources(const PodSpec& spec) {
         out.cpu_request_milli += overhead->milli_value();
         if (out.cpu_limit_milli) *out.cpu_limit_milli += overhead->milli_value();
     }
-    if (const auto* overhead = positive(spec.overhead, "memory"); overhead && out.memory_limit_bytes) {
+    if (const auto* overhead = positive(spec.overhead, "memory");
+        overhead && out.memory_limit_bytes) {
         *out.memory_limit_bytes += overhead->value();
     }
     return out;
@@ -91,7 +92,9 @@ int64_t cpu_quota_of(int64_t milli) {
     return std::max<int64_t>(milli * cpu_period_microseconds / 1000, 1000);
 }
 
-int64_t cpu_weight_of(int64_t shares) { return 1 + (std::max<int64_t>(shares, 2) - 2) * 9999 / 262142; }
+int64_t cpu_weight_of(int64_t shares) {
+    return 1 + (std::max<int64_t>(shares, 2) - 2) * 9999 / 262142;
+}
 
 int64_t oom_score_adjust(const PodSpec& spec, const Container& container,
                          int64_t machine_memory_bytes) {
@@ -100,7 +103,8 @@ int64_t oom_score_adjust(const PodSpec& spec, const Container& container,
     if (qos == "BestEffort") return oom_best_effort;
     const auto* memory = request_of(container, "memory");
     const int64_t request = memory ? memory->value() : 0;
-    const double share = static_cast<double>(request) / static_cast<double>(std::max<int64_t>(machine_memory_bytes, 1));
+    const double share = static_cast<double>(request) /
+                         static_cast<double>(std::max<int64_t>(machine_memory_bytes, 1));
     const auto score = 1000 - static_cast<int64_t>(1000 * share);
     return std::clamp<int64_t>(score, 1000 + oom_guaranteed, oom_best_effort - 1);
 }
@@ -124,7 +128,8 @@ cri::LinuxContainerResources container_resources(const PodSpec& spec, const Cont
 std::string pods_cgroup(std::string_view cluster_id) { return concat("/skiff-", cluster_id); }
 
 std::string qos_cgroup(std::string_view cluster_id, std::string_view qos) {
-    return qos == "Guaranteed" ? pods_cgroup(cluster_id) : concat(pods_cgroup(cluster_id), "/", lower(qos));
+    return qos == "Guaranteed" ? pods_cgroup(cluster_id)
+                               : concat(pods_cgroup(cluster_id), "/", lower(qos));
 }
 
 std::string pod_cgroup(std::string_view cluster_id, const Pod& pod) {

@@ -11,9 +11,9 @@ namespace {
 // What a container may not see of /proc and /sys unless it is privileged or asks for it: the
 // field's list (containerd's and Docker's default).
 const std::vector<std::string> masked_paths = {
-    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",
-    "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
-    "/sys/firmware", "/sys/devices/virtual/powercap",
+    "/proc/asound",      "/proc/acpi",          "/proc/interrupts", "/proc/kcore",
+    "/proc/keys",        "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+    "/proc/sched_debug", "/proc/scsi",          "/sys/firmware",    "/sys/devices/virtual/powercap",
 };
 const std::vector<std::string> readonly_paths = {
     "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
@@ -26,8 +26,10 @@ cri::NamespaceOption namespaces_of(const Pod& pod) {
     out.network = spec.hostNetwork ? NamespaceMode::Node : NamespaceMode::Pod;
     out.ipc = spec.hostIPC ? NamespaceMode::Node : NamespaceMode::Pod;
     out.pid = NamespaceMode::Container;
-    if (spec.hostPID) out.pid = NamespaceMode::Node;
-    else if (spec.shareProcessNamespace.value_or(false)) out.pid = NamespaceMode::Pod;
+    if (spec.hostPID)
+        out.pid = NamespaceMode::Node;
+    else if (spec.shareProcessNamespace.value_or(false))
+        out.pid = NamespaceMode::Pod;
     return out;
 }
 
@@ -36,14 +38,18 @@ cri::SecurityProfile profile_of(const Profile& profile, const std::string& folde
     if (profile.type == "Unconfined") return {.profile_type = cri::ProfileType::Unconfined};
     if (profile.type == "Localhost") {
         return {.profile_type = cri::ProfileType::Localhost,
-                .localhost_ref = folder.empty() ? profile.localhostProfile.value_or("")
-                                                : concat(folder, "/", profile.localhostProfile.value_or(""))};
+                .localhost_ref = folder.empty()
+                                     ? profile.localhostProfile.value_or("")
+                                     : concat(folder, "/", profile.localhostProfile.value_or(""))};
     }
     return {.profile_type = cri::ProfileType::RuntimeDefault};
 }
 
 cri::SELinuxOption selinux_of(const Pod::SELinuxOptions& options) {
-    return {.user = options.user, .role = options.role, .type = options.type.str(), .level = options.level};
+    return {.user = options.user,
+            .role = options.role,
+            .type = options.type.str(),
+            .level = options.level};
 }
 
 // The user decided by pod and container must not be root when runAsNonRoot says so.
@@ -54,19 +60,22 @@ Result<> check_non_root(const Pod& pod, const Container& container,
     const auto wanted = own && own->runAsNonRoot ? own->runAsNonRoot
                                                  : (of_pod ? of_pod->runAsNonRoot : std::nullopt);
     if (!wanted.value_or(false)) return {};
-    const std::string where = concat("(pod: \"", pod.metadata.name, "_", pod.metadata.namespace_, "(",
-                                     pod.metadata.uid, ")\", container: ", container.name, ")");
+    const std::string where =
+        concat("(pod: \"", pod.metadata.name, "_", pod.metadata.namespace_, "(", pod.metadata.uid,
+               ")\", container: ", container.name, ")");
     if (user) {
         if (*user != 0) return {};
         return fail(Reason::Invalid,
                     concat("container's runAsUser breaks non-root policy ", where));
     }
     if (!image.name.empty()) {
-        return fail(Reason::Invalid, concat("container has runAsNonRoot and image has non-numeric user (",
-                                            image.name, "), cannot verify user is non-root ", where));
+        return fail(Reason::Invalid,
+                    concat("container has runAsNonRoot and image has non-numeric user (",
+                           image.name, "), cannot verify user is non-root ", where));
     }
     if (image.uid.value_or(0) == 0) {
-        return fail(Reason::Invalid, concat("container has runAsNonRoot and image will run as root ", where));
+        return fail(Reason::Invalid,
+                    concat("container has runAsNonRoot and image will run as root ", where));
     }
     return {};
 }
@@ -78,7 +87,8 @@ cri::LinuxSandboxSecurityContext sandbox_security(const Pod& pod) {
     out.namespace_options = namespaces_of(pod);
     for (const auto* list : {&pod.spec.containers, &pod.spec.initContainers}) {
         for (const auto& container : *list) {
-            out.privileged |= container.securityContext && container.securityContext->privileged.value_or(false);
+            out.privileged |=
+                container.securityContext && container.securityContext->privileged.value_or(false);
         }
     }
     out.seccomp = cri::SecurityProfile{};   // pause needs nothing special
@@ -92,7 +102,8 @@ cri::LinuxSandboxSecurityContext sandbox_security(const Pod& pod) {
     return out;
 }
 
-Result<cri::LinuxContainerSecurityContext> container_security(const Pod& pod, const Container& container,
+Result<cri::LinuxContainerSecurityContext> container_security(const Pod& pod,
+                                                              const Container& container,
                                                               const ContainerSecurityFacts& facts) {
     cri::LinuxContainerSecurityContext out;
     out.namespace_options = namespaces_of(pod);
@@ -112,8 +123,10 @@ Result<cri::LinuxContainerSecurityContext> container_security(const Pod& pod, co
     const auto group = either(&Own::runAsGroup, &OfPod::runAsGroup);
     TRY_OK(check_non_root(pod, container, out.run_as_user, facts.image_user));
     if (!out.run_as_user) {
-        if (facts.image_user.uid) out.run_as_user = facts.image_user.uid;
-        else out.run_as_username = facts.image_user.name;
+        if (facts.image_user.uid)
+            out.run_as_user = facts.image_user.uid;
+        else
+            out.run_as_username = facts.image_user.name;
     }
     out.run_as_group = out.run_as_user || !out.run_as_username.empty() ? group : std::nullopt;
     if (group && !out.run_as_group) {   // CRI takes a group only with a user
@@ -127,10 +140,12 @@ Result<cri::LinuxContainerSecurityContext> container_security(const Pod& pod, co
             out.supplemental_groups_policy = cri::SupplementalGroupsPolicy::Strict;
         }
         if (of_pod->seLinuxOptions) out.selinux_options = selinux_of(*of_pod->seLinuxOptions);
-        if (of_pod->seccompProfile) out.seccomp = profile_of(*of_pod->seccompProfile, facts.seccomp_folder);
+        if (of_pod->seccompProfile)
+            out.seccomp = profile_of(*of_pod->seccompProfile, facts.seccomp_folder);
         if (of_pod->appArmorProfile) out.apparmor = profile_of(*of_pod->appArmorProfile, {});
     }
-    if (!out.seccomp) out.seccomp = cri::SecurityProfile{.profile_type = cri::ProfileType::Unconfined};
+    if (!out.seccomp)
+        out.seccomp = cri::SecurityProfile{.profile_type = cri::ProfileType::Unconfined};
     if (own) {
         out.privileged = own->privileged.value_or(false);
         out.readonly_rootfs = own->readOnlyRootFilesystem.value_or(false);
@@ -141,7 +156,8 @@ Result<cri::LinuxContainerSecurityContext> container_security(const Pod& pod, co
                                                .drop_capabilities = own->capabilities->drop};
         }
         if (own->seLinuxOptions) out.selinux_options = selinux_of(*own->seLinuxOptions);
-        if (own->seccompProfile) out.seccomp = profile_of(*own->seccompProfile, facts.seccomp_folder);
+        if (own->seccompProfile)
+            out.seccomp = profile_of(*own->seccompProfile, facts.seccomp_folder);
         if (own->appArmorProfile) out.apparmor = profile_of(*own->appArmorProfile, {});
     }
     if (!out.privileged && !(own && own->procMount == "Unmasked")) {

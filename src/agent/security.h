@@ -24,7 +24,8 @@ struct ContainerSecurityFacts {
     std::string seccomp_folder;        // where localhostProfile files lie
 };
 // CreateContainerConfigError when runAsNonRoot cannot be kept.
-Result<cri::LinuxContainerSecurityContext> container_security(const Pod& pod, const Container& container,
+Result<cri::LinuxContainerSecurityContext> container_security(const Pod& pod,
+                                                              const Container& container,
                                                               const ContainerSecurityFacts& facts);
 
 }   // namespace skiff::agent

@@ -24,7 +24,8 @@ void answer_text(const ResponderPtr& responder, std::string_view type, std::stri
 }
 
 void answer(const ResponderPtr& responder, const Error& error) {
-    answer_error(responder, error.http_code != 0 ? error.http_code : http_status(error.reason), error.message);
+    answer_error(responder, error.http_code != 0 ? error.http_code : http_status(error.reason),
+                 error.message);
 }
 
 std::string pod_list(Pods& pods) {
@@ -45,10 +46,12 @@ Result<> check_caller(const net::Peer& peer) {
     if (!peer.certificate) {
         return fail(Reason::Unauthorized, peer.certificate_problem.empty()
                                               ? std::string{"a client certificate is required"}
-                                              : concat("the client certificate is not accepted: ", peer.certificate_problem));
+                                              : concat("the client certificate is not accepted: ",
+                                                       peer.certificate_problem));
     }
     if (peer.certificate->common_name == api_server_name) return {};
-    return fail(Reason::Forbidden, concat("'", peer.certificate->common_name, "' may not call this node: only the API server may"));
+    return fail(Reason::Forbidden, concat("'", peer.certificate->common_name,
+                                          "' may not call this node: only the API server may"));
 }
 
 class AgentServer::Core : public std::enable_shared_from_this<Core> {
@@ -56,16 +59,21 @@ class AgentServer::Core : public std::enable_shared_from_this<Core> {
     explicit Core(ServerParts parts) : parts_{std::move(parts)} {}
 
     void handle(Request request, ResponderPtr responder) {
-        if (const auto allowed = check_caller(*request.peer); !allowed) return answer(responder, allowed.error());
+        if (const auto allowed = check_caller(*request.peer); !allowed)
+            return answer(responder, allowed.error());
         const auto path = split(request.path, '/');   // the first part is empty
         const std::string_view verb = path.size() > 1 ? path[1] : std::string_view{};
         if (verb == "healthz") return answer_text(responder, "text/plain; charset=utf-8", "ok");
-        if (verb == "metrics") return answer_text(responder, "text/plain; version=0.0.4", parts_.metrics());
+        if (verb == "metrics")
+            return answer_text(responder, "text/plain; version=0.0.4", parts_.metrics());
         auto* pods = parts_.pods();
-        if (!pods) return answer(responder, Error{Reason::ServiceUnavailable, "the agent is starting"});
-        if (verb == "pods" || verb == "runningpods") return answer_text(responder, "application/json", pod_list(*pods));
+        if (!pods)
+            return answer(responder, Error{Reason::ServiceUnavailable, "the agent is starting"});
+        if (verb == "pods" || verb == "runningpods")
+            return answer_text(responder, "application/json", pod_list(*pods));
         if (verb == "stats") return stats(responder);
-        if (path.size() < 4) return answer(responder, Error{Reason::NotFound, "404 page not found"});
+        if (path.size() < 4)
+            return answer(responder, Error{Reason::NotFound, "404 page not found"});
         auto call = std::make_shared<Call>();
         call->verb = verb;
         call->name_space = net::percent_decoded(path[2]);
@@ -77,7 +85,8 @@ class AgentServer::Core : public std::enable_shared_from_this<Core> {
         call->responder = std::move(responder);
         call->worker = pods->find(call->name_space, call->pod);
         if (!call->worker) {
-            return answer(call->responder, Error{Reason::NotFound, concat("pod \"", call->pod, "\" not found")});
+            return answer(call->responder,
+                          Error{Reason::NotFound, concat("pod \"", call->pod, "\" not found")});
         }
         route(call);
     }
@@ -115,22 +124,29 @@ class AgentServer::Core : public std::enable_shared_from_this<Core> {
             answer(call->responder, Error{Reason::BadRequest, std::move(message)});
         };
         if (!where.known) {
-            return answer(call->responder, Error{Reason::NotFound, concat("container ", call->container, " not found in pod ", call->pod)});
+            return answer(call->responder,
+                          Error{Reason::NotFound, concat("container ", call->container,
+                                                         " not found in pod ", call->pod)});
         }
         if (where.id.empty() && previous) {
-            return bad(concat("previous terminated container \"", call->container, "\" in pod \"", call->pod, "\" not found"));
+            return bad(concat("previous terminated container \"", call->container, "\" in pod \"",
+                              call->pod, "\" not found"));
         }
         if (where.id.empty()) {
-            return bad(concat("container \"", call->container, "\" in pod \"", call->pod, "\" is waiting to start: ",
+            return bad(concat("container \"", call->container, "\" in pod \"", call->pod,
+                              "\" is waiting to start: ",
                               where.waiting.empty() ? "ContainerCreating" : where.waiting));
         }
         net::Response response;
         response.headers.set("content-type", "text/plain");
-        LogStreamFacts facts{.container_id = where.id, .path = where.log_path, .options = *options,
-                             .running = [worker = call->worker, name = call->container, id = where.id] {
-                                 const auto now = worker->find_container(name, false);
-                                 return now.id == id && now.running;
-                             }};
+        LogStreamFacts facts{
+            .container_id = where.id,
+            .path = where.log_path,
+            .options = *options,
+            .running = [worker = call->worker, name = call->container, id = where.id] {
+                const auto now = worker->find_container(name, false);
+                return now.id == id && now.running;
+            }};
         // The source belongs to the connection's loop, on which handlers are called.
         response.source = stream_log(call->responder->loop(), parts_.followers, std::move(facts));
         call->responder->send(std::move(response));
@@ -155,10 +171,12 @@ class AgentServer::Core : public std::enable_shared_from_this<Core> {
         auto where = call->worker->find_container(call->container, false);
         if (where.running) return where;
         if (!where.known) {
-            answer(call->responder, Error{Reason::NotFound, concat("container not found (\"", call->container, "\")")});
+            answer(call->responder, Error{Reason::NotFound, concat("container not found (\"",
+                                                                   call->container, "\")")});
         } else {
-            answer(call->responder, Error{Reason::InternalError,
-                                          concat("container ", call->container, " in pod ", call->pod, " is not running")});
+            answer(call->responder,
+                   Error{Reason::InternalError, concat("container ", call->container, " in pod ",
+                                                       call->pod, " is not running")});
         }
         return std::nullopt;
     }
@@ -167,7 +185,8 @@ class AgentServer::Core : public std::enable_shared_from_this<Core> {
         const auto where = running_container(call);
         if (!where) return;
         const auto wanted = exec_request(where->id, call->query);
-        ask_url(call, {.command = {wanted.stdin, wanted.stdout, wanted.stderr, wanted.tty}, .ports = {}},
+        ask_url(call,
+                {.command = {wanted.stdin, wanted.stdout, wanted.stderr, wanted.tty}, .ports = {}},
                 [this, wanted] { return parts_.cri.exec(wanted); });
     }
 
@@ -188,24 +207,28 @@ class AgentServer::Core : public std::enable_shared_from_this<Core> {
         if (!where) return;
         const auto pod = call->worker->pod();
         bool tty = false;
-        if (const auto* container = find_container(pod->spec, call->container)) tty = container->tty;
+        if (const auto* container = find_container(pod->spec, call->container))
+            tty = container->tty;
         for (const auto& container : pod->spec.ephemeralContainers) {
             if (container.name == call->container) tty = container.tty;
         }
         const auto wanted = attach_request(where->id, call->query, tty);
-        ask_url(call, {.command = {wanted.stdin, wanted.stdout, wanted.stderr, wanted.tty}, .ports = {}},
+        ask_url(call,
+                {.command = {wanted.stdin, wanted.stdout, wanted.stderr, wanted.tty}, .ports = {}},
                 [this, wanted] { return parts_.cri.attach(wanted); });
     }
 
     void port_forward(const CallPtr& call) {
         const auto sandbox = call->worker->sandbox_id();
         if (sandbox.empty()) {
-            return answer(call->responder, Error{Reason::InternalError, concat("pod ", call->pod, " is not running")});
+            return answer(call->responder, Error{Reason::InternalError,
+                                                 concat("pod ", call->pod, " is not running")});
         }
         const auto ports = forwarded_ports(call->query);
-        ask_url(call, {.kind = StreamKind::PortForward, .command = {}, .ports = ports}, [this, sandbox, ports] {
-            return parts_.cri.port_forward(sandbox, {ports.begin(), ports.end()});
-        });
+        ask_url(call, {.kind = StreamKind::PortForward, .command = {}, .ports = ports},
+                [this, sandbox, ports] {
+                    return parts_.cri.port_forward(sandbox, {ports.begin(), ports.end()});
+                });
     }
 
     void run(const CallPtr& call) {

@@ -19,7 +19,7 @@ struct ServerParts {
     Executor& executor;
     Cri& cri;
     LogFollowers& followers;
-    std::function<Pods*()> pods;             // null until the agent has them
+    std::function<Pods*()> pods;   // null until the agent has them
     std::function<std::string()> metrics;
     std::string node_name;
 };

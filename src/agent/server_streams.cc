@@ -41,9 +41,10 @@ struct Joining : std::enable_shared_from_this<Joining> {
             }
         }
         backend = net::make_http_client(responder->loop(), {.host = url.host, .port = url.port});
-        backend->upgrade(std::move(request), [self = shared_from_this()](Result<net::HttpClient::Upgraded> done) {
-            self->upgraded(std::move(done));
-        });
+        backend->upgrade(std::move(request),
+                         [self = shared_from_this()](Result<net::HttpClient::Upgraded> done) {
+                             self->upgraded(std::move(done));
+                         });
     }
 
     void upgraded(Result<net::HttpClient::Upgraded> done) {
@@ -63,9 +64,10 @@ struct Joining : std::enable_shared_from_this<Joining> {
             }
         }
         held = std::move(stream);
-        responder->upgrade(std::move(headers), [self = shared_from_this()](std::unique_ptr<net::RawStream> client) {
-            self->joined(std::move(client));
-        });
+        responder->upgrade(std::move(headers),
+                           [self = shared_from_this()](std::unique_ptr<net::RawStream> client) {
+                               self->joined(std::move(client));
+                           });
     }
 
     void joined(std::unique_ptr<net::RawStream> client);
@@ -77,7 +79,8 @@ struct Joining : std::enable_shared_from_this<Joining> {
 class Owned final : public net::RawStream {
   public:
     explicit Owned(std::shared_ptr<net::RawStream> stream) : stream_{std::move(stream)} {}
-    void start(std::function<void(std::string_view)> on_data, std::function<void()> on_end) override {
+    void start(std::function<void(std::string_view)> on_data,
+               std::function<void()> on_end) override {
         stream_->start(std::move(on_data), std::move(on_end));
     }
     void pause() override { stream_->pause(); }
@@ -102,14 +105,17 @@ void Joining::joined(std::unique_ptr<net::RawStream> client) {
     if (websocket_protocol == net::spdy_tunnel_protocol) {
         return net::bridge_spdy_tunnel(std::move(client), std::move(runtime), done);
     }
-    net::bridge_port_forward(std::move(client), std::move(runtime), websocket_protocol, facts.ports, done);
+    net::bridge_port_forward(std::move(client), std::move(runtime), websocket_protocol, facts.ports,
+                             done);
 }
 
 }   // namespace
 
 cri::ExecRequest exec_request(const std::string& container_id, const net::Query& query) {
-    cri::ExecRequest out{.container_id = container_id, .tty = is_on(query, "tty"),
-                         .stdin = is_on(query, "input"), .stdout = is_on(query, "output"),
+    cri::ExecRequest out{.container_id = container_id,
+                         .tty = is_on(query, "tty"),
+                         .stdin = is_on(query, "input"),
+                         .stdout = is_on(query, "output"),
                          .stderr = is_on(query, "error")};
     for (const auto& [key, value] : query) {
         if (key == "command") out.cmd.push_back(value);
@@ -118,9 +124,13 @@ cri::ExecRequest exec_request(const std::string& container_id, const net::Query&
     return out;
 }
 
-cri::AttachRequest attach_request(const std::string& container_id, const net::Query& query, bool tty) {
-    cri::AttachRequest out{.container_id = container_id, .stdin = is_on(query, "input"), .tty = tty,
-                           .stdout = is_on(query, "output"), .stderr = is_on(query, "error")};
+cri::AttachRequest attach_request(const std::string& container_id, const net::Query& query,
+                                  bool tty) {
+    cri::AttachRequest out{.container_id = container_id,
+                           .stdin = is_on(query, "input"),
+                           .tty = tty,
+                           .stdout = is_on(query, "output"),
+                           .stderr = is_on(query, "error")};
     if (out.tty) out.stderr = false;
     return out;
 }
@@ -142,7 +152,10 @@ bool is_upgrade(const net::Headers& headers) {
 
 Result<StreamUrl> parse_stream_url(std::string_view url) {
     constexpr std::string_view scheme = "http://";
-    const auto wrong = [&] { return fail(Reason::Invalid, concat("the runtime's streaming URL '", url, "' must be http://HOST:PORT/…")); };
+    const auto wrong = [&] {
+        return fail(Reason::Invalid,
+                    concat("the runtime's streaming URL '", url, "' must be http://HOST:PORT/…"));
+    };
     if (!url.starts_with(scheme)) return wrong();
     url.remove_prefix(scheme.size());
     const size_t slash = url.find('/');
@@ -155,7 +168,8 @@ Result<StreamUrl> parse_stream_url(std::string_view url) {
     return StreamUrl{std::string{host}, *port, std::string{url.substr(slash)}};
 }
 
-void answer_error(const std::shared_ptr<net::Responder>& responder, int status, std::string message) {
+void answer_error(const std::shared_ptr<net::Responder>& responder, int status,
+                  std::string message) {
     net::Response response{.status = status};
     response.headers.set("content-type", "text/plain; charset=utf-8");
     response.body.emplace_back(Bytes{message});
@@ -174,7 +188,8 @@ void join_streams(const net::Request& request, const std::shared_ptr<net::Respon
         const auto protocol = net::choose_websocket_protocol(
             request.headers, facts.kind == StreamKind::Command ? net::remote_command_protocols()
                                                                : net::port_forward_protocols());
-        if (!protocol) return answer_error(responder, 400, "none of the WebSocket subprotocols is known here");
+        if (!protocol)
+            return answer_error(responder, 400, "none of the WebSocket subprotocols is known here");
         joining->websocket_protocol = *protocol;
     }
     joining->facts = std::move(facts);

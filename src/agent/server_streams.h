@@ -14,14 +14,15 @@ namespace skiff::agent {
 
 // kubelet's parameters: command (repeated), input, output, error, tty.
 cri::ExecRequest exec_request(const std::string& container_id, const net::Query& query);
-cri::AttachRequest attach_request(const std::string& container_id, const net::Query& query, bool tty);
+cri::AttachRequest attach_request(const std::string& container_id, const net::Query& query,
+                                  bool tty);
 std::vector<uint16_t> forwarded_ports(const net::Query& query);
 
 enum class StreamKind { Command, PortForward };
 struct StreamFacts {
     StreamKind kind = StreamKind::Command;
-    net::RemoteCommand command;              // of Command
-    std::vector<uint16_t> ports;             // of PortForward over WebSocket channels
+    net::RemoteCommand command;    // of Command
+    std::vector<uint16_t> ports;   // of PortForward over WebSocket channels
 };
 
 // Takes the caller's connection over and joins it with the runtime's at `url`. On the caller's
@@ -39,6 +40,7 @@ struct StreamUrl {
 };
 Result<StreamUrl> parse_stream_url(std::string_view url);
 
-void answer_error(const std::shared_ptr<net::Responder>& responder, int status, std::string message);
+void answer_error(const std::shared_ptr<net::Responder>& responder, int status,
+                  std::string message);
 
 }   // namespace skiff::agent

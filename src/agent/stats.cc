@@ -59,8 +59,8 @@ struct Writer {
 
 }   // namespace
 
-std::string stats_summary(const std::string& node, const std::vector<cri::ContainerStats>& containers,
-                          WallTime now) {
+std::string stats_summary(const std::string& node,
+                          const std::vector<cri::ContainerStats>& containers, WallTime now) {
     Arena arena;
     Writer writer{arena};
     std::map<std::string, std::vector<const cri::ContainerStats*>> by_pod;

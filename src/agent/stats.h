@@ -9,7 +9,7 @@
 
 namespace skiff::agent {
 
-std::string stats_summary(const std::string& node, const std::vector<cri::ContainerStats>& containers,
-                          WallTime now);
+std::string stats_summary(const std::string& node,
+                          const std::vector<cri::ContainerStats>& containers, WallTime now);
 
 }   // namespace skiff::agent

@@ -57,9 +57,9 @@ class Keeper {
         if (same || here.shape != there.shape) return;
         if (there.shape == Shape::Single && value->is_object() && existing.is_object())
             keep(*here.message, *there.message, *value, existing, path);
-        const auto keys = !there.map_keys.empty()       ? there.map_keys
-                          : !there.merge_key.empty()    ? std::span{&there.merge_key, 1}
-                                                        : std::span<const std::string_view>{};
+        const auto keys = !there.map_keys.empty()    ? there.map_keys
+                          : !there.merge_key.empty() ? std::span{&there.merge_key, 1}
+                                                     : std::span<const std::string_view>{};
         if (there.shape != Shape::List || keys.empty()) return;
         for (Json& item : value->items()) {
             const auto olds = existing.items();
@@ -130,8 +130,9 @@ void set_type(const Kind& kind, Json& object, Arena& arena) {
 Result<> to_stored(const Kind& served, Json& object, const Json* existing, Arena& arena) {
     const Kind& stored = stored_kind(served);
     if (served.stored) {
-        move_values(served, object, arena, [](const Difference& d) { return d.path; },
-                    [](const Difference& d) { return d.stored_path; });
+        move_values(
+            served, object, arena, [](const Difference& d) { return d.path; },
+            [](const Difference& d) { return d.stored_path; });
         for (const Difference& difference : served.differences)
             if (const auto* function = function_of(difference); function && function->to_stored)
                 TRY_OK(function->to_stored(object, existing, arena));
@@ -153,8 +154,9 @@ Result<> from_stored(const Kind& served, Json& object, Arena& arena) {
             if (const auto* function = function_of(difference); function && function->from_stored)
                 TRY_OK(function->from_stored(object, arena));
         }
-        move_values(served, object, arena, [](const Difference& d) { return d.stored_path; },
-                    [](const Difference& d) { return d.path; });
+        move_values(
+            served, object, arena, [](const Difference& d) { return d.stored_path; },
+            [](const Difference& d) { return d.path; });
         NormalizeReport ignored;
         TRY_OK(normalize(*served.message, object, arena, ignored));   // drops what it cannot say
     }

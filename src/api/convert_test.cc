@@ -73,10 +73,18 @@ constexpr Field stored_fields[] = {
     {.number = 1, .name = "a"},
     {.number = 2, .name = "b"},
     {.number = 3, .name = "c"},
-    {.number = 4, .name = "deep", .type = Type::Message, .presence = Presence::Optional,
+    {.number = 4,
+     .name = "deep",
+     .type = Type::Message,
+     .presence = Presence::Optional,
      .message = &inner_stored_message},
-    {.number = 5, .name = "items", .type = Type::Message, .shape = Shape::List,
-     .message = &inner_stored_message, .list_type = ListType::Map, .map_keys = item_keys},
+    {.number = 5,
+     .name = "items",
+     .type = Type::Message,
+     .shape = Shape::List,
+     .message = &inner_stored_message,
+     .list_type = ListType::Map,
+     .map_keys = item_keys},
     {.number = 6, .name = "d", .default_json = "\"stored\""},
     {.number = 0, .name = "kind"},
     {.number = 0, .name = "apiVersion"},
@@ -85,10 +93,18 @@ constexpr Message stored_message{.name = "t.v2.Thing", .fields = stored_fields};
 constexpr Field served_fields[] = {
     {.number = 1, .name = "a"},
     {.number = 2, .name = "c"},
-    {.number = 3, .name = "deep", .type = Type::Message, .presence = Presence::Optional,
+    {.number = 3,
+     .name = "deep",
+     .type = Type::Message,
+     .presence = Presence::Optional,
      .message = &inner_served_message},
-    {.number = 4, .name = "items", .type = Type::Message, .shape = Shape::List,
-     .message = &inner_served_message, .list_type = ListType::Map, .map_keys = item_keys},
+    {.number = 4,
+     .name = "items",
+     .type = Type::Message,
+     .shape = Shape::List,
+     .message = &inner_served_message,
+     .list_type = ListType::Map,
+     .map_keys = item_keys},
     {.number = 5, .name = "d"},
     {.number = 0, .name = "kind"},
     {.number = 0, .name = "apiVersion"},
@@ -98,8 +114,12 @@ constexpr Difference differences[] = {{Difference::Kind::Rename, "a", "c", ""},
                                       {Difference::Kind::Rename, "c", "a", ""},
                                       {Difference::Kind::Default, "d", "d", "\"served\""}};
 const Kind stored_thing{.group = "t", .version = "v2", .kind = "Thing", .message = &stored_message};
-const Kind served_thing{.group = "t", .version = "v1", .kind = "Thing", .message = &served_message,
-                        .stored = &stored_thing, .differences = differences};
+const Kind served_thing{.group = "t",
+                        .version = "v1",
+                        .kind = "Thing",
+                        .message = &served_message,
+                        .stored = &stored_thing,
+                        .differences = differences};
 
 TEST(Convert, a_put_keeps_what_the_version_cannot_say) {
     const auto existing = parsed(R"({"kind":"Thing","apiVersion":"t/v2","a":"A","b":"B","c":"C",
@@ -107,7 +127,8 @@ TEST(Convert, a_put_keeps_what_the_version_cannot_say) {
     auto object = parsed(R"({"a":"now c","deep":{"y":"9"},"items":[{"y":"j"},{"y":"k"}],"d":"E"})");
     ASSERT_TRUE(to_stored(served_thing, object.root, &existing.root, object.arena));
     EXPECT_TRUE(object.root == parsed(R"({"kind":"Thing","apiVersion":"t/v2","b":"B","c":"now c",
-        "deep":{"y":"9","z":"2"},"items":[{"y":"j","z":"J"},{"y":"k"}],"d":"E"})").root)
+        "deep":{"y":"9","z":"2"},"items":[{"y":"j","z":"J"},{"y":"k"}],"d":"E"})")
+                                   .root)
         << codec::to_json(object.root) << ": what it can say and did not is gone, the rest kept";
 }
 

@@ -15,13 +15,29 @@ namespace {
 using codec::Arena;
 using codec::Json;
 
-constexpr std::string_view usages[] = {
-    "any",          "cert sign",          "client auth",     "code signing",
-    "content commitment", "crl sign",     "data encipherment", "decipher only",
-    "digital signature",  "email protection", "encipher only", "ipsec end system",
-    "ipsec tunnel", "ipsec user",         "key agreement",   "key encipherment",
-    "microsoft sgc", "netscape sgc",      "ocsp signing",    "s/mime",
-    "server auth",  "signing",            "timestamping"};
+constexpr std::string_view usages[] = {"any",
+                                       "cert sign",
+                                       "client auth",
+                                       "code signing",
+                                       "content commitment",
+                                       "crl sign",
+                                       "data encipherment",
+                                       "decipher only",
+                                       "digital signature",
+                                       "email protection",
+                                       "encipher only",
+                                       "ipsec end system",
+                                       "ipsec tunnel",
+                                       "ipsec user",
+                                       "key agreement",
+                                       "key encipherment",
+                                       "microsoft sgc",
+                                       "netscape sgc",
+                                       "ocsp signing",
+                                       "s/mime",
+                                       "server auth",
+                                       "signing",
+                                       "timestamping"};
 constexpr int64_t expiration_seconds_min = 600;
 constexpr size_t signer_name_max = 571;
 
@@ -137,8 +153,7 @@ void validate_status(const Json& request, const Json* old, Causes& causes) {
                       "updates may not modify the contents of an issued certificate");
 }
 
-void validate_subresource(std::string_view, const Json& request, const Json& old,
-                          Causes& causes) {
+void validate_subresource(std::string_view, const Json& request, const Json& old, Causes& causes) {
     validate_conditions(request, causes);
     validate_kept_decisions(request, old, causes);
 }

@@ -42,8 +42,7 @@ void validate_immutable(const Json& object, const Json& old,
                         std::initializer_list<std::string_view> fixed, Causes& causes) {
     if (!truth(field(old, "immutable"))) return;
     const std::string detail = "field is immutable when `immutable` is set";
-    if (!truth(field(object, "immutable")))
-        add_forbidden(causes, FieldPath{"immutable"}, detail);
+    if (!truth(field(object, "immutable"))) add_forbidden(causes, FieldPath{"immutable"}, detail);
     for (const auto name : fixed) {
         const Json& now = field(object, name);
         const Json& before = field(old, name);

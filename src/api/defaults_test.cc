@@ -7,9 +7,15 @@ namespace {
 
 constexpr Field leaf_fields[] = {
     {.number = 1, .name = "mode", .default_json = "\"A\""},
-    {.number = 2, .name = "count", .type = Type::Int32, .presence = Presence::Optional,
+    {.number = 2,
+     .name = "count",
+     .type = Type::Int32,
+     .presence = Presence::Optional,
      .default_json = "3"},
-    {.number = 3, .name = "on", .type = Type::Bool, .presence = Presence::Optional,
+    {.number = 3,
+     .name = "on",
+     .type = Type::Bool,
+     .presence = Presence::Optional,
      .default_json = "true"},
     {.number = 4, .name = "list", .shape = Shape::List, .default_json = "[\"x\"]"},
     {.number = 5, .name = "port", .type = Type::IntOrString, .default_json = "\"web\""},
@@ -19,10 +25,17 @@ constexpr Field leaf_fields[] = {
 constexpr Message leaf{.name = "t.v1.Leaf", .fields = leaf_fields};
 constexpr Field root_fields[] = {
     {.number = 1, .name = "plain", .type = Type::Message, .message = &leaf},
-    {.number = 2, .name = "maybe", .type = Type::Message, .presence = Presence::Optional,
+    {.number = 2,
+     .name = "maybe",
+     .type = Type::Message,
+     .presence = Presence::Optional,
      .message = &leaf},
-    {.number = 3, .name = "made", .type = Type::Message, .presence = Presence::Optional,
-     .message = &leaf, .default_json = "{}"},
+    {.number = 3,
+     .name = "made",
+     .type = Type::Message,
+     .presence = Presence::Optional,
+     .message = &leaf,
+     .default_json = "{}"},
     {.number = 4, .name = "many", .type = Type::Message, .shape = Shape::List, .message = &leaf},
     {.number = 5, .name = "named", .type = Type::Message, .shape = Shape::Map, .message = &leaf},
 };
@@ -45,8 +58,8 @@ TEST(Defaults, what_is_absent_is_filled_wherever_it_stands) {
         {"a zero of a pointer is said",
          R"({"plain":{"count":0,"on":false,"odd":"","list":["y"],"mode":"B"}})", "plain",
          R"({"count":0,"on":false,"odd":"","list":["y"],"mode":"B","port":"web","said":"S"})"},
-        {"a zero of a plain or always-field is not",
-         R"({"plain":{"mode":"","said":"","list":[]}})", "plain",
+        {"a zero of a plain or always-field is not", R"({"plain":{"mode":"","said":"","list":[]}})",
+         "plain",
          R"({"mode":"A","said":"S","list":["x"],"count":3,"on":true,"port":"web","odd":"a\nb"})"},
     };
     for (const Row& row : rows) {

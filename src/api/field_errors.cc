@@ -15,8 +15,8 @@ std::string quoted(std::string_view text) {
     return out;
 }
 
-void add_value(Causes& causes, std::string_view type, std::string_view words,
-               const FieldPath& path, std::string_view value, std::string_view detail) {
+void add_value(Causes& causes, std::string_view type, std::string_view words, const FieldPath& path,
+               std::string_view value, std::string_view detail) {
     std::string message = concat(words, ": ", value);
     if (!detail.empty()) append(message, ": ", detail);
     add(causes, type, std::move(message), path);

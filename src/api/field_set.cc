@@ -58,8 +58,8 @@ Json intersection(const Json& left, const Json& right, Arena& arena) {
 bool overlaps(const Json& left, const Json& right) {
     return std::ranges::any_of(left.members(), [&](const Json::Member& member) {
         const Json* theirs = member.key == "." ? nullptr : right.find(member.key);
-        return theirs && ((is_member(member.value) && is_member(*theirs)) ||
-                          overlaps(member.value, *theirs));
+        return theirs &&
+               ((is_member(member.value) && is_member(*theirs)) || overlaps(member.value, *theirs));
     });
 }
 
@@ -156,11 +156,10 @@ std::string_view list_element(const Ownership& list, const Json& item, Arena& ar
 
 namespace {
 
-constexpr std::string_view unowned_metadata[] = {"f:name",       "f:namespace",
-                                                 "f:uid",        "f:resourceVersion",
-                                                 "f:generation", "f:creationTimestamp",
-                                                 "f:selfLink",   "f:managedFields",
-                                                 "f:clusterName"};
+constexpr std::string_view unowned_metadata[] = {
+    "f:name",       "f:namespace",         "f:uid",      "f:resourceVersion",
+    "f:generation", "f:creationTimestamp", "f:selfLink", "f:managedFields",
+    "f:clusterName"};
 
 bool is_list(const Ownership& owned) {
     return owned.kind == Ownership::Kind::SetList || owned.kind == Ownership::Kind::KeyedList;
@@ -175,10 +174,10 @@ class FieldWalker {
         Json set = Json::object();
         if (owned.kind == Ownership::Kind::Whole || value.empty()) return set;
         set.set_borrowed(arena_, ".", Json::object());
-        each_child(owned, value, [&](std::string_view element, const Ownership& inner,
-                                     const Json& child) {
-            set.set_borrowed(arena_, element, all_below(inner, child));
-        });
+        each_child(owned, value,
+                   [&](std::string_view element, const Ownership& inner, const Json& child) {
+                       set.set_borrowed(arena_, element, all_below(inner, child));
+                   });
         return set;
     }
 
@@ -186,15 +185,16 @@ class FieldWalker {
     Json named_by(const Ownership& owned, const Json& value) {
         Json set = Json::object();
         if (owned.kind == Ownership::Kind::Whole || value.empty()) return set;
-        each_child(owned, value, [&](std::string_view element, const Ownership& inner,
-                                     const Json& child) {
-            Json below = named_by(inner, child);
-            const bool field = owned.kind == Ownership::Kind::Struct;
-            // An empty list of elements names nothing.
-            if (field && below.empty() && is_list(inner) && child.is_array()) return;
-            if (!field && !below.empty()) below.set_borrowed(arena_, ".", Json::object());
-            set.set_borrowed(arena_, element, below);
-        });
+        each_child(owned, value,
+                   [&](std::string_view element, const Ownership& inner, const Json& child) {
+                       Json below = named_by(inner, child);
+                       const bool field = owned.kind == Ownership::Kind::Struct;
+                       // An empty list of elements names nothing.
+                       if (field && below.empty() && is_list(inner) && child.is_array()) return;
+                       if (!field && !below.empty())
+                           below.set_borrowed(arena_, ".", Json::object());
+                       set.set_borrowed(arena_, element, below);
+                   });
         return set;
     }
 

@@ -15,9 +15,9 @@ namespace skiff::api {
 class Interned {
   public:
     Interned() = default;
-    Interned(std::string_view text) : entry_{take(text)} {}                            // NOLINT
-    Interned(const char* text) : Interned{std::string_view{text}} {}                   // NOLINT
-    Interned(const std::string& text) : Interned{std::string_view{text}} {}            // NOLINT
+    Interned(std::string_view text) : entry_{take(text)} {}                   // NOLINT
+    Interned(const char* text) : Interned{std::string_view{text}} {}          // NOLINT
+    Interned(const std::string& text) : Interned{std::string_view{text}} {}   // NOLINT
     Interned(const Interned& other) : entry_{other.entry_} {
         if (entry_) entry_->references.fetch_add(1, std::memory_order_relaxed);
     }
@@ -45,13 +45,15 @@ class Interned {
         return left.view() <=> right.view();
     }
     template <class T>
-        requires(std::convertible_to<const T&, std::string_view> && !std::same_as<T, Interned>)
-    friend bool operator==(const Interned& left, const T& right) {
+    requires(std::convertible_to<const T&, std::string_view> &&
+             !std::same_as<T, Interned>) friend bool
+    operator==(const Interned& left, const T& right) {
         return left.view() == std::string_view{right};
     }
     template <class T>
-        requires(std::convertible_to<const T&, std::string_view> && !std::same_as<T, Interned>)
-    friend std::strong_ordering operator<=>(const Interned& left, const T& right) {
+    requires(std::convertible_to<const T&, std::string_view> &&
+             !std::same_as<T, Interned>) friend std::strong_ordering
+    operator<=>(const Interned& left, const T& right) {
         return left.view() <=> std::string_view{right};
     }
 

@@ -46,8 +46,8 @@ TEST(KindRules, config_maps) {
          "metadata: {name: m, namespace: d}\ndata: {a: x}", ""},
     };
     check(kind_of("", "ConfigMap"), rows);
-    const std::string large = concat("metadata: {name: m, namespace: d}\ndata: {a: ",
-                                     std::string(1048577, 'x'), "}");
+    const std::string large =
+        concat("metadata: {name: m, namespace: d}\ndata: {a: ", std::string(1048577, 'x'), "}");
     EXPECT_EQ(problems_of(kind_of("", "ConfigMap"), large),
               "[]: Too long: may not be more than 1048576 bytes");
 }
@@ -222,17 +222,14 @@ TEST(KindRules, signing_requests) {
 
 TEST(KindRules, access_reviews_ask_one_thing) {
     const Kind& own = kind_of("authorization.k8s.io", "SelfSubjectAccessReview");
-    EXPECT_EQ(
-        problems_of(own, "spec: {resourceAttributes: {verb: get}}"),
-        "");
+    EXPECT_EQ(problems_of(own, "spec: {resourceAttributes: {verb: get}}"), "");
     EXPECT_EQ(
         problems_of(own, "spec: {}"),
         "spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or "
         "resourceAttributes must be specified");
     const Kind& any = kind_of("authorization.k8s.io", "SubjectAccessReview");
-    EXPECT_EQ(
-        problems_of(any, "spec: {resourceAttributes: {verb: get}}"),
-        "spec.user: Invalid value: \"\": at least one of user or group must be specified");
+    EXPECT_EQ(problems_of(any, "spec: {resourceAttributes: {verb: get}}"),
+              "spec.user: Invalid value: \"\": at least one of user or group must be specified");
 }
 
 TEST(KindRules, every_set_of_rules_that_the_schema_names_exists) {

@@ -57,8 +57,8 @@ LeafProblem check_time(Type type, Json& value, Arena& arena) {
     if (!value.is_string()) return wrong_inner(value, "string");
     const auto time = parse_rfc3339(value.as_string());
     if (!time) {
-        const std::string_view layout = type == Type::Time ? "2006-01-02T15:04:05Z07:00"
-                                                           : "2006-01-02T15:04:05.000000Z07:00";
+        const std::string_view layout =
+            type == Type::Time ? "2006-01-02T15:04:05Z07:00" : "2006-01-02T15:04:05.000000Z07:00";
         return problem(concat("parsing time ", codec::to_json(value), " as \"", layout,
                               "\": cannot parse ", codec::to_json(value), " as \"2006\""));
     }

@@ -10,8 +10,8 @@
 namespace skiff::api {
 
 struct FieldsChange {
-    std::string_view manager;        // fieldManager, or the user agent's first word
-    std::string_view subresource;    // "" for the main one
+    std::string_view manager;       // fieldManager, or the user agent's first word
+    std::string_view subresource;   // "" for the main one
     WallTime now;
 };
 // Records an Update: the fields that differ between `before` (null: created) and `after` now

@@ -23,20 +23,37 @@ constexpr Field container_fields[] = {
     {.number = 1, .name = "name"},
     {.number = 2, .name = "image"},
     {.number = 3, .name = "args", .shape = Shape::List},
-    {.number = 4, .name = "ports", .type = Type::Message, .shape = Shape::List, .message = &port,
-     .list_type = ListType::Map, .map_keys = port_keys},
+    {.number = 4,
+     .name = "ports",
+     .type = Type::Message,
+     .shape = Shape::List,
+     .message = &port,
+     .list_type = ListType::Map,
+     .map_keys = port_keys},
 };
 constexpr Message container{.name = "Container", .fields = container_fields};
 constexpr Field selector_fields[] = {{.number = 1, .name = "matchLabels", .shape = Shape::Map}};
 constexpr Message selector{.name = "Selector", .fields = selector_fields};
 constexpr Field spec_fields[] = {
     {.number = 1, .name = "replicas", .type = Type::Int32, .presence = Presence::Optional},
-    {.number = 2, .name = "containers", .type = Type::Message, .shape = Shape::List,
-     .presence = Presence::Always, .message = &container, .list_type = ListType::Map,
+    {.number = 2,
+     .name = "containers",
+     .type = Type::Message,
+     .shape = Shape::List,
+     .presence = Presence::Always,
+     .message = &container,
+     .list_type = ListType::Map,
      .map_keys = name_key},
-    {.number = 3, .name = "selector", .type = Type::Message, .presence = Presence::Optional,
-     .message = &selector, .map_type = MapType::Atomic},
-    {.number = 4, .name = "extra", .type = Type::Message, .presence = Presence::Optional,
+    {.number = 3,
+     .name = "selector",
+     .type = Type::Message,
+     .presence = Presence::Optional,
+     .message = &selector,
+     .map_type = MapType::Atomic},
+    {.number = 4,
+     .name = "extra",
+     .type = Type::Message,
+     .presence = Presence::Optional,
      .message = &selector},
 };
 constexpr Message spec{.name = "Spec", .fields = spec_fields};
@@ -75,8 +92,8 @@ std::string shown_managers(const Json& object) {
         const auto subresource = entry.text_at({"subresource"});
         append(text, entry.text_at({"manager"}), "/", entry.text_at({"operation"}),
                subresource.empty() ? "" : "/", subresource, " ",
-               entry.text_at({"time"}).substr(15, 1), " ",
-               codec::to_json(*entry.find("fieldsV1")), "\n");
+               entry.text_at({"time"}).substr(15, 1), " ", codec::to_json(*entry.find("fieldsV1")),
+               "\n");
     }
     return text;
 }
@@ -96,9 +113,9 @@ struct World {
     std::string apply(std::string_view manager, int minute, std::string_view object,
                       Force force = Force::No) {
         const auto config = codec::parse_json(object);
-        const auto done = apply_server_side(kind, document.root, config->root,
-                                            {.manager = manager, .now = at(minute)}, force,
-                                            document.arena);
+        const auto done =
+            apply_server_side(kind, document.root, config->root,
+                              {.manager = manager, .now = at(minute)}, force, document.arena);
         return done ? shown_managers(document.root) : "error: " + done.error().message;
     }
     std::string object() const {
@@ -133,21 +150,21 @@ TEST(ApiManagedFields, a_create_is_owned_as_upstream_writes_it) {
 TEST(ApiManagedFields, who_changes_a_field_owns_it) {
     World world;
     world.update("a", 0, R"({"metadata":{"labels":{"x":"1","y":"1"}},"spec":{"replicas":1}})");
-    EXPECT_EQ(world.update("b", 1,
-                           R"({"metadata":{"labels":{"x":"2","y":"1"}},"spec":{"replicas":1}})"),
-              R"(a/Update 0 {"f:metadata":{"f:labels":{".":{},"f:y":{}}},)"
-              R"("f:spec":{"f:replicas":{}}})"
-              "\n"
-              R"(b/Update 1 {"f:metadata":{"f:labels":{"f:x":{}}}})"
-              "\n");
+    EXPECT_EQ(
+        world.update("b", 1, R"({"metadata":{"labels":{"x":"2","y":"1"}},"spec":{"replicas":1}})"),
+        R"(a/Update 0 {"f:metadata":{"f:labels":{".":{},"f:y":{}}},)"
+        R"("f:spec":{"f:replicas":{}}})"
+        "\n"
+        R"(b/Update 1 {"f:metadata":{"f:labels":{"f:x":{}}}})"
+        "\n");
     // Nothing changed: nobody's time does.
-    EXPECT_EQ(world.update("b", 2,
-                           R"({"metadata":{"labels":{"x":"2","y":"1"}},"spec":{"replicas":1}})"),
-              R"(a/Update 0 {"f:metadata":{"f:labels":{".":{},"f:y":{}}},)"
-              R"("f:spec":{"f:replicas":{}}})"
-              "\n"
-              R"(b/Update 1 {"f:metadata":{"f:labels":{"f:x":{}}}})"
-              "\n");
+    EXPECT_EQ(
+        world.update("b", 2, R"({"metadata":{"labels":{"x":"2","y":"1"}},"spec":{"replicas":1}})"),
+        R"(a/Update 0 {"f:metadata":{"f:labels":{".":{},"f:y":{}}},)"
+        R"("f:spec":{"f:replicas":{}}})"
+        "\n"
+        R"(b/Update 1 {"f:metadata":{"f:labels":{"f:x":{}}}})"
+        "\n");
     // What is gone is nobody's; an entry with nothing left goes.
     EXPECT_EQ(world.update("c", 3, R"({"metadata":{"labels":{"y":"1"}},"spec":{"replicas":3}})"),
               R"(a/Update 0 {"f:metadata":{"f:labels":{".":{},"f:y":{}}}})"
@@ -273,17 +290,17 @@ TEST(ApiServerSideApply, conflicts_are_told_and_forced) {
         "containers":[{"name":"c","image":"i"}]}})");
     const auto config = R"({"metadata":{"name":"x","labels":{"a":"1"}},"spec":{"replicas":2}})";
     const auto refused = codec::parse_json(config);
-    const auto done = apply_server_side(kind, world.document.root, refused->root,
-                                        {.manager = "me", .now = at(1)}, Force::No,
-                                        world.document.arena);
+    const auto done =
+        apply_server_side(kind, world.document.root, refused->root, {.manager = "me", .now = at(1)},
+                          Force::No, world.document.arena);
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().reason, Reason::Conflict);
     EXPECT_EQ(done.error().message,
               "Apply failed with 1 conflict: conflict with \"ctl\" using apps/v1: .spec.replicas");
     ASSERT_EQ(done.error().causes.size(), 1u);
-    EXPECT_EQ(done.error().causes[0],
-              (Cause{"FieldManagerConflict", "conflict with \"ctl\" using apps/v1",
-                     ".spec.replicas"}));
+    EXPECT_EQ(
+        done.error().causes[0],
+        (Cause{"FieldManagerConflict", "conflict with \"ctl\" using apps/v1", ".spec.replicas"}));
 
     World fresh;
     fresh.update("ctl", 0, R"({"metadata":{"name":"x","labels":{"a":"1"}},"spec":{"replicas":1,

@@ -27,8 +27,7 @@ bool is_reset(const Json* list) {
 bool Manager::is(const ManagerId& id) const {
     const auto wanted = id.name.empty() ? std::string_view{"unknown"} : id.name;
     return name == wanted.substr(0, name_bytes_max) && operation == id.operation &&
-           subresource == id.subresource &&
-           (operation == "Apply" || api_version == id.api_version);
+           subresource == id.subresource && (operation == "Apply" || api_version == id.api_version);
 }
 
 std::string Manager::shown() const {
@@ -47,8 +46,7 @@ bool Managers::read(const Json* list) {
                         .subresource = std::string{entry.text_at({"subresource"})},
                         .time = std::string{entry.text_at({"time"})}};
         const bool known = manager.operation == "Apply" || manager.operation == "Update";
-        if (!known || manager.api_version.empty() ||
-            entry.text_at({"fieldsType"}) != "FieldsV1") {
+        if (!known || manager.api_version.empty() || entry.text_at({"fieldsType"}) != "FieldsV1") {
             entries_.clear();
             return false;
         }
@@ -116,9 +114,8 @@ void Managers::cap_updates() {
     for (size_t i = 0; i < entries_.size(); ++i)
         if (entries_[i].operation == "Update") updates.push_back(i);
     if (updates.size() <= update_entries_max) return;
-    std::ranges::sort(updates, {}, [&](size_t i) {
-        return std::tie(entries_[i].time, entries_[i].name);
-    });
+    std::ranges::sort(updates, {},
+                      [&](size_t i) { return std::tie(entries_[i].time, entries_[i].name); });
     // The oldest of each version takes in the next ones until there are few enough.
     size_t left = updates.size();
     for (size_t i = 0; i < updates.size() && left > update_entries_max; ++i) {

@@ -11,8 +11,8 @@ namespace skiff::api {
 
 struct ManagerId {
     std::string_view name;
-    std::string_view operation;    // "Apply" or "Update"
-    std::string_view api_version;  // tells Update entries apart, not Apply's
+    std::string_view operation;     // "Apply" or "Update"
+    std::string_view api_version;   // tells Update entries apart, not Apply's
     std::string_view subresource;
 };
 
@@ -21,12 +21,12 @@ struct Manager {
     std::string operation;
     std::string api_version;
     std::string subresource;
-    std::string time;              // "" none
+    std::string time;                             // "" none
     codec::Json fields = codec::Json::object();   // shared with the object until it is `own`
     bool own = false;
 
     bool is(const ManagerId& id) const;
-    std::string shown() const;     // "kubectl" with subresource "status" using v1
+    std::string shown() const;   // "kubectl" with subresource "status" using v1
 };
 
 class Managers {
@@ -44,11 +44,11 @@ class Managers {
     void take_away(const codec::Json& fields, const Manager* but = nullptr);
     // At most ten Update entries: the oldest of a version become "ancient-changes".
     void cap_updates();
-    void write_to(codec::Json& metadata);  // drops empty entries, sorts as upstream
+    void write_to(codec::Json& metadata);   // drops empty entries, sorts as upstream
 
   private:
     explicit Managers(codec::Arena& arena) : arena_{arena} {}
-    bool read(const codec::Json* list);    // false: not understood
+    bool read(const codec::Json* list);   // false: not understood
     void make_own(Manager& manager);
 
     codec::Arena& arena_;

@@ -48,9 +48,8 @@ bool is_dns_subdomain(std::string_view text) {
 // Of a label's key, behind the prefix, and of a value that is not empty.
 bool is_qualified_part(std::string_view text) {
     return !text.empty() && is_alphanumeric(text.front()) && is_alphanumeric(text.back()) &&
-           std::ranges::all_of(text, [](char c) {
-               return is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
-           });
+           std::ranges::all_of(
+               text, [](char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 std::string qualified_part_message(std::string_view subject) {
@@ -67,8 +66,7 @@ std::string check_port_name(std::string_view value) {
         return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
     if (!std::ranges::any_of(value, is_lower)) return "must contain at least one letter (a-z)";
     if (value.find("--") != value.npos) return "must not contain consecutive hyphens";
-    if (value.front() == '-' || value.back() == '-')
-        return "must not begin or end with a hyphen";
+    if (value.front() == '-' || value.back() == '-') return "must not begin or end with a hyphen";
     return "";
 }
 
@@ -126,27 +124,30 @@ std::string check_dns1123_label(std::string_view value) {
     if (value.size() > 63) return too_long(63);
     if (is_dns_label(value)) return "";
     if (is_dns_subdomain(value)) return "must not contain dots";
-    return not_of_form("a lowercase RFC 1123 label must consist of lower case alphanumeric "
-                       "characters or '-', and must start and end with an alphanumeric character",
-                       label_form, {"my-name", "123-abc"});
+    return not_of_form(
+        "a lowercase RFC 1123 label must consist of lower case alphanumeric "
+        "characters or '-', and must start and end with an alphanumeric character",
+        label_form, {"my-name", "123-abc"});
 }
 
 std::string check_dns1123_subdomain(std::string_view value) {
     if (value.size() > 253) return too_long(253);
     if (is_dns_subdomain(value)) return "";
-    return not_of_form("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
-                       "characters, '-' or '.', and must start and end with an alphanumeric "
-                       "character",
-                       subdomain_form, {"example.com"});
+    return not_of_form(
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
+        "characters, '-' or '.', and must start and end with an alphanumeric "
+        "character",
+        subdomain_form, {"example.com"});
 }
 
 std::string check_dns1035_label(std::string_view value) {
     if (value.size() > 63) return too_long(63);
     if (is_dns_label(value) && is_lower(value.front())) return "";
-    return not_of_form("a DNS-1035 label must consist of lower case alphanumeric characters or "
-                       "'-', start with an alphabetic character, and end with an alphanumeric "
-                       "character",
-                       "[a-z]([-a-z0-9]*[a-z0-9])?", {"my-name", "abc-123"});
+    return not_of_form(
+        "a DNS-1035 label must consist of lower case alphanumeric characters or "
+        "'-', start with an alphabetic character, and end with an alphanumeric "
+        "character",
+        "[a-z]([-a-z0-9]*[a-z0-9])?", {"my-name", "abc-123"});
 }
 
 std::string check_qualified_name(std::string_view value) {
@@ -170,10 +171,11 @@ std::string check_qualified_name(std::string_view value) {
 std::string check_label_value(std::string_view value) {
     if (value.size() > 63) return too_long(63);
     if (value.empty() || is_qualified_part(value)) return "";
-    return not_of_form("a valid label must be an empty string or consist of alphanumeric "
-                       "characters, '-', '_' or '.', and must start and end with an alphanumeric "
-                       "character",
-                       concat("(", qualified_form, ")?"), {"MyValue", "my_value", "12345"});
+    return not_of_form(
+        "a valid label must be an empty string or consist of alphanumeric "
+        "characters, '-', '_' or '.', and must start and end with an alphanumeric "
+        "character",
+        concat("(", qualified_form, ")?"), {"MyValue", "my_value", "12345"});
 }
 
 std::string check_path_segment(std::string_view value) {

@@ -31,8 +31,9 @@ TEST(ApiNames, labels_and_subdomains) {
                  {"", "a lowercase RFC 1123 label must consist of"},
                  {"-a", "must start and end with"},
                  {"a-", "must start and end with"},
-                 {"A", "(e.g. 'my-name',  or '123-abc', regex used for validation is "
-                       "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"},
+                 {"A",
+                  "(e.g. 'my-name',  or '123-abc', regex used for validation is "
+                  "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"},
                  {"a_b", "a lowercase RFC 1123 label"}},
                 check_dns1123_label);
     expect_rows({{"a.b-c.1", ""},
@@ -58,8 +59,9 @@ TEST(ApiNames, label_keys_and_values) {
                  {"/a", "prefix part must be non-empty"},
                  {"a/", "name part must be non-empty"},
                  {"A_/a", "prefix part a lowercase RFC 1123 subdomain"},
-                 {"a/b/c", "with an optional DNS subdomain prefix and '/' (e.g. "
-                           "'example.com/MyName')"},
+                 {"a/b/c",
+                  "with an optional DNS subdomain prefix and '/' (e.g. "
+                  "'example.com/MyName')"},
                  {std::string(64, 'a'), "name part must be no more than 63 characters"},
                  {"a b", "name part must consist of alphanumeric characters"}},
                 check_qualified_name);
@@ -88,20 +90,34 @@ TEST(ApiNames, formats_of_fields) {
                  {"", "must contain only"},
                  {"abcdefghijklmnop", "must be no more than 15 characters"}},
                 of(Format::PortName));
-    expect_rows({{"1", ""}, {"65535", ""}, {"0", "must be between 1 and 65535, inclusive"},
-                 {"65536", "inclusive"}, {"x", "inclusive"}},
+    expect_rows({{"1", ""},
+                 {"65535", ""},
+                 {"0", "must be between 1 and 65535, inclusive"},
+                 {"65536", "inclusive"},
+                 {"x", "inclusive"}},
                 of(Format::PortNumber));
-    expect_rows({{"10.0.0.1", ""}, {"::1", ""}, {"10.0.0", "must be a valid IP address"},
+    expect_rows({{"10.0.0.1", ""},
+                 {"::1", ""},
+                 {"10.0.0", "must be a valid IP address"},
                  {"", "must be a valid IP address"}},
                 of(Format::Ip));
-    expect_rows({{"10.0.0.0/8", ""}, {"fd00::/64", ""}, {"10.0.0.0/33", "must be a valid CIDR"},
-                 {"10.0.0.0", "must be a valid CIDR"}, {"10.0.0.0/", "must be a valid CIDR"}},
+    expect_rows({{"10.0.0.0/8", ""},
+                 {"fd00::/64", ""},
+                 {"10.0.0.0/33", "must be a valid CIDR"},
+                 {"10.0.0.0", "must be a valid CIDR"},
+                 {"10.0.0.0/", "must be a valid CIDR"}},
                 of(Format::Cidr));
-    expect_rows({{"MY_VAR", ""}, {"my.var-1", ""}, {"a=b", "other than '='"}, {"", "non-empty"},
+    expect_rows({{"MY_VAR", ""},
+                 {"my.var-1", ""},
+                 {"a=b", "other than '='"},
+                 {"", "non-empty"},
                  {"a\n", "printable"}},
                 of(Format::EnvVarName));
-    expect_rows({{"a.b_C-1", ""}, {"..", "must not be '..'"}, {"..a", "must not start with '..'"},
-                 {"a/b", "a valid config key"}, {"", "a valid config key"},
+    expect_rows({{"a.b_C-1", ""},
+                 {"..", "must not be '..'"},
+                 {"..a", "must not start with '..'"},
+                 {"a/b", "a valid config key"},
+                 {"", "a valid config key"},
                  {std::string(254, 'a'), "must be no more than 253"}},
                 of(Format::ConfigMapKey));
     expect_rows({{"/a", ""}, {"a", "must be an absolute path"}}, of(Format::AbsolutePath));

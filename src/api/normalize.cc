@@ -16,8 +16,8 @@ struct Place {
     const Place* parent = nullptr;
     const Message* message = nullptr;   // the object in which `field` stands
     std::string_view field;
-    int64_t index = -1;                 // in a list
-    std::string_view key = {};          // in a map
+    int64_t index = -1;          // in a list
+    std::string_view key = {};   // in a map
 
     // spec.containers[0].imagee, as strict decoding names unknown fields
     void append_strict(std::string& out) const {
@@ -76,7 +76,8 @@ class Normalizer {
     static size_t index_of(const Message& message, const Field* field) {
         // `all` holds the message's own fields in order, and between them those of inline ones.
         const auto own = (reinterpret_cast<uintptr_t>(field) -
-                          reinterpret_cast<uintptr_t>(message.fields.data())) / sizeof(Field);
+                          reinterpret_cast<uintptr_t>(message.fields.data())) /
+                         sizeof(Field);
         if (own < message.all.size() && message.all[own] == field) return own;
         for (size_t i = 0; i < message.all.size(); ++i)
             if (message.all[i] == field) return i;

@@ -127,12 +127,13 @@ std::string decoded(std::string_view message,
 }
 
 TEST(Protobuf, what_a_client_may_send) {
-    EXPECT_EQ(decoded("core.v1.ConfigMap", [](auto& writer) {
-                  writer.message(1, [&] { writer.text(1, "a"); });
-                  writer.message(1, [&] { writer.text(3, "n"); });
-                  writer.text(99, "unknown");
-                  writer.message(2, [&] { writer.text(1, "k"); });
-              }),
+    EXPECT_EQ(decoded("core.v1.ConfigMap",
+                      [](auto& writer) {
+                          writer.message(1, [&] { writer.text(1, "a"); });
+                          writer.message(1, [&] { writer.text(3, "n"); });
+                          writer.text(99, "unknown");
+                          writer.message(2, [&] { writer.text(1, "k"); });
+                      }),
               R"({"metadata":{"name":"a","namespace":"n"},"data":{"k":""}})")
         << "parts are merged, unknown fields passed over, absent map values empty";
     EXPECT_EQ(decoded("meta.v1.ObjectMeta", [](auto& writer) { writer.message(8, [] {}); }), "{}")

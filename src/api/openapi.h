@@ -15,8 +15,9 @@ struct GroupVersion {
 };
 // {"paths":{"api/v1":{"serverRelativeURL":"/openapi/v3/api/v1?hash=…"},…}}
 std::string openapi_v3_index(std::span<const Kind* const> kinds);
-std::string openapi_v3(std::span<const Kind* const> kinds, GroupVersion gv);   // "" if there is none
-std::string openapi_v2(std::span<const Kind* const> kinds);                    // swagger 2.0 JSON
-std::string openapi_v2_protobuf(std::span<const Kind* const> kinds);           // gnostic's Document
+std::string openapi_v3(std::span<const Kind* const> kinds,
+                       GroupVersion gv);                               // "" if there is none
+std::string openapi_v2(std::span<const Kind* const> kinds);            // swagger 2.0 JSON
+std::string openapi_v2_protobuf(std::span<const Kind* const> kinds);   // gnostic's Document
 
 }   // namespace skiff::api

@@ -16,8 +16,7 @@ constexpr std::string_view duration_name = "io.k8s.apimachinery.pkg.apis.meta.v1
 constexpr std::string_view fields_name = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1";
 constexpr std::string_view patch_name = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 constexpr std::string_view quantity_name = "io.k8s.apimachinery.pkg.api.resource.Quantity";
-constexpr std::string_view int_or_string_name =
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
+constexpr std::string_view int_or_string_name = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
 constexpr std::string_view raw_name = "io.k8s.apimachinery.pkg.runtime.RawExtension";
 
 std::string_view name_of_type(Type type) {
@@ -94,9 +93,8 @@ Json scalar(Tree& tree, Type type) {
 // What one value of the field is; `with_siblings`: keywords will stand beside it, which version 3
 // allows beside a reference only when it is wrapped.
 Json value_schema(Dialect dialect, Tree& tree, const Field& field, bool with_siblings) {
-    const auto name = field.type == Type::Message && field.message
-                          ? field.message->openapi_name
-                          : name_of_type(field.type);
+    const auto name = field.type == Type::Message && field.message ? field.message->openapi_name
+                                                                   : name_of_type(field.type);
     if (name.empty()) {
         if (field.type == Type::Message) return tree.one("type", "object");
         return scalar(tree, field.type);
@@ -121,8 +119,7 @@ std::string_view patch_strategy_text(PatchStrategy strategy) {
 void add_extensions(Tree& tree, Json& schema, const Field& field) {
     if (field.shape == Shape::List) {
         constexpr std::array<std::string_view, 3> names{"atomic", "set", "map"};
-        tree.text(schema, "x-kubernetes-list-type",
-                  names[static_cast<size_t>(field.list_type)]);
+        tree.text(schema, "x-kubernetes-list-type", names[static_cast<size_t>(field.list_type)]);
         if (field.list_type == ListType::Map) {
             Json& keys = tree.set(schema, "x-kubernetes-list-map-keys", Json::array());
             for (const auto key : field.map_keys) keys.push(tree.arena(), Json::borrowed(key));
@@ -143,8 +140,7 @@ void add_limits(Tree& tree, Json& schema, const Field& field) {
     }
     if (!field.enum_values.empty() && field.shape == Shape::Single) {
         Json& values = tree.set(schema, "enum", Json::array());
-        for (const auto value : field.enum_values)
-            values.push(tree.arena(), Json::borrowed(value));
+        for (const auto value : field.enum_values) values.push(tree.arena(), Json::borrowed(value));
     }
 }
 

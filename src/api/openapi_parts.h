@@ -31,8 +31,8 @@ class Definitions {
   public:
     explicit Definitions(std::span<const Kind* const> kinds);   // of the document
     struct Entry {
-        std::string_view name;             // "io.k8s.api.core.v1.Pod"
-        const Message* message = nullptr;  // null: one of the built-in names
+        std::string_view name;              // "io.k8s.api.core.v1.Pod"
+        const Message* message = nullptr;   // null: one of the built-in names
         std::vector<GroupVersionKind> kinds;
     };
     std::span<const Entry> entries() const { return entries_; }   // sorted by name
@@ -50,7 +50,7 @@ codec::Json reference(Dialect dialect, std::string_view name, codec::Arena& aren
 
 // The paths of a kind and its subresources.
 struct Path {
-    std::string path;      // "/api/v1/namespaces/{namespace}/pods/{name}"
+    std::string path;   // "/api/v1/namespaces/{namespace}/pods/{name}"
     struct Operation {
         std::string_view method;   // "get", "put", "post", "patch", "delete"
         std::string_view action;   // x-kubernetes-action

@@ -33,10 +33,8 @@ constexpr Parameter dry_run{"dryRun", "string",
 constexpr Parameter field_manager{"fieldManager", "string",
                                   "Who owns the changed fields; at most 128 characters."};
 constexpr Parameter field_validation{
-    "fieldValidation", "string",
-    "What unknown and duplicate fields do: Ignore, Warn or Strict."};
-constexpr Parameter force{"force", "boolean",
-                          "Apply takes over fields that other managers own."};
+    "fieldValidation", "string", "What unknown and duplicate fields do: Ignore, Warn or Strict."};
+constexpr Parameter force{"force", "boolean", "Apply takes over fields that other managers own."};
 constexpr Parameter list_parameters[] = {
     {"allowWatchBookmarks", "boolean", "The watch may send BOOKMARK events."},
     {"continue", "string", "Where the list goes on, as the part before told."},
@@ -96,8 +94,7 @@ class KindPaths {
         for (const Subresource& sub : kind_.subresources) add_subresource(sub);
         if (namespaced_ && has_verb(kind_.verbs, "list")) {
             Path path{.path = concat(root_, "/", kind_.plural), .operations = {}};
-            add(path, "get", "list",
-                concat("list", infix_, kind_.kind, "ForAllNamespaces"), {},
+            add(path, "get", "list", concat("list", infix_, kind_.kind, "ForAllNamespaces"), {},
                 message_name(kind_.list_message));
             paths_.push_back(std::move(path));
         }
@@ -170,7 +167,9 @@ class KindPaths {
             append(id, noun_, capitalized(sub.name));
             const bool reads = row.verb == "get" || row.verb == "delete";
             add(path, row.method, connects ? "connect" : row.action, std::move(id),
-                text || reads ? std::string_view{} : row.verb == "patch" ? patch_name : body,
+                text || reads         ? std::string_view{}
+                : row.verb == "patch" ? patch_name
+                                      : body,
                 text ? std::string_view{} : body);
             path.operations.back().gvk = {sub.group, sub.version, sub.kind};
         }
@@ -220,12 +219,10 @@ class OperationWriter {
         Json out = Json::object();
         out.set_borrowed(arena_, "name", Json::borrowed(shown.name));
         out.set_borrowed(arena_, "in", Json::borrowed(place));
-        if (!shown.doc.empty())
-            out.set_borrowed(arena_, "description", Json::borrowed(shown.doc));
+        if (!shown.doc.empty()) out.set_borrowed(arena_, "description", Json::borrowed(shown.doc));
         if (place == "path") out.set_borrowed(arena_, "required", Json::boolean(true));
-        Json& typed = dialect_ == Dialect::V2
-                          ? out
-                          : out.set_borrowed(arena_, "schema", Json::object());
+        Json& typed =
+            dialect_ == Dialect::V2 ? out : out.set_borrowed(arena_, "schema", Json::object());
         typed.set_borrowed(arena_, "type", Json::borrowed(shown.type));
         typed.set_borrowed(arena_, "uniqueItems", Json::boolean(true));
         return out;
@@ -382,8 +379,7 @@ Json path_item(Dialect dialect, const Path& path, std::string_view tag, Arena& a
     if (path.named)
         parameters.push(arena, writer.parameter({"name", "string", "The object's name."}, "path"));
     if (path.namespaced)
-        parameters.push(arena,
-                        writer.parameter({"namespace", "string", "Its namespace."}, "path"));
+        parameters.push(arena, writer.parameter({"namespace", "string", "Its namespace."}, "path"));
     if (path.operations[0].action != "connect")
         parameters.push(arena, writer.parameter(pretty, "query"));
     if (!parameters.empty()) item.set_borrowed(arena, "parameters", parameters);

@@ -98,9 +98,8 @@ TEST(ApiOpenapi, version_3_of_core_has_what_clients_look_for) {
               R"({"group":"","kind":"Pod","version":"v1"})");
     EXPECT_TRUE(patch->at_path({"requestBody", "content", "application/apply-patch+yaml"}));
     EXPECT_TRUE(has_parameter(*object, "namespace"));
-    EXPECT_EQ(document.root.text_at(
-                  {"paths", "/api/v1/namespaces/{namespace}/pods/{name}/eviction", "post",
-                   "requestBody", "content", "*/*", "schema", "$ref"}),
+    EXPECT_EQ(document.root.text_at({"paths", "/api/v1/namespaces/{namespace}/pods/{name}/eviction",
+                                     "post", "requestBody", "content", "*/*", "schema", "$ref"}),
               "#/components/schemas/io.k8s.api.policy.v1.Eviction");
     for (const auto path :
          {"/api/v1/pods", "/api/v1/namespaces/{namespace}/pods", "/api/v1/namespaces/{name}",

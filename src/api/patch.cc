@@ -36,8 +36,7 @@ struct Pointer {
 
 Result<Pointer> parse_pointer(const Json& operation, std::string_view member) {
     const Json* path = operation.find(member);
-    if (!path || !path->is_string())
-        return malformed(concat("operation has no ", member));
+    if (!path || !path->is_string()) return malformed(concat("operation has no ", member));
     Pointer pointer{.text = path->as_string(), .tokens = {}};
     if (pointer.text.empty()) return pointer;
     if (pointer.text[0] != '/')
@@ -45,8 +44,8 @@ Result<Pointer> parse_pointer(const Json& operation, std::string_view member) {
     for (const auto part : split(pointer.text.substr(1), '/')) {
         auto& token = pointer.tokens.emplace_back();
         for (size_t i = 0; i < part.size(); ++i) {
-            const bool escape = part[i] == '~' && i + 1 < part.size() &&
-                                (part[i + 1] == '0' || part[i + 1] == '1');
+            const bool escape =
+                part[i] == '~' && i + 1 < part.size() && (part[i + 1] == '0' || part[i + 1] == '1');
             token += !escape ? part[i] : part[i + 1] == '0' ? '~' : '/';
             i += escape ? 1 : 0;
         }

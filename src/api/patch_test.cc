@@ -39,8 +39,7 @@ TEST(ApiPatch, json_patch_as_in_rfc_6902) {
     expect_rows(
         {
             {"A.1 add a member", R"({"foo":"bar"})",
-             R"([{"op":"add","path":"/baz","value":"qux"}])",
-             R"({"foo":"bar","baz":"qux"})"},
+             R"([{"op":"add","path":"/baz","value":"qux"}])", R"({"foo":"bar","baz":"qux"})"},
             {"A.2 add an element", R"({"foo":["bar","baz"]})",
              R"([{"op":"add","path":"/foo/1","value":"qux"}])", R"({"foo":["bar","qux","baz"]})"},
             {"A.3 remove a member", R"({"baz":"qux","foo":"bar"})",
@@ -77,8 +76,7 @@ TEST(ApiPatch, json_patch_as_in_rfc_6902) {
             {"add replaces a member", R"({"a":1})", R"([{"op":"add","path":"/a","value":null}])",
              R"({"a":null})"},
             {"a label with a slash", R"({"l":{"a/b":"1"}})",
-             R"([{"op":"remove","path":"/l/a~1b"}])",
-             R"({"l":{}})"},
+             R"([{"op":"remove","path":"/l/a~1b"}])", R"({"l":{}})"},
             {"null is what is missing, to test", R"({})", R"([{"op":"test","path":"/a"}])", "{}"},
             {"replace needs the member", R"({})", R"([{"op":"replace","path":"/a","value":1}])",
              "!replace operation does not apply: doc is missing path: /a"},
@@ -157,8 +155,13 @@ constexpr Field container_fields[] = {
     {.number = 1, .name = "name"},
     {.number = 2, .name = "image"},
     {.number = 3, .name = "command", .shape = Shape::List},
-    {.number = 4, .name = "ports", .type = Type::Message, .shape = Shape::List, .message = &port,
-     .patch = PatchStrategy::Merge, .merge_key = "containerPort"},
+    {.number = 4,
+     .name = "ports",
+     .type = Type::Message,
+     .shape = Shape::List,
+     .message = &port,
+     .patch = PatchStrategy::Merge,
+     .merge_key = "containerPort"},
 };
 constexpr Message container{.name = "Container", .fields = container_fields};
 constexpr Field source_fields[] = {{.number = 1, .name = "medium"}};
@@ -170,15 +173,31 @@ constexpr Field volume_fields[] = {
 };
 constexpr Message volume{.name = "Volume", .fields = volume_fields};
 constexpr Field spec_fields[] = {
-    {.number = 1, .name = "volumes", .type = Type::Message, .shape = Shape::List,
-     .message = &volume, .patch = PatchStrategy::MergeRetainKeys, .merge_key = "name"},
-    {.number = 2, .name = "containers", .type = Type::Message, .shape = Shape::List,
-     .message = &container, .patch = PatchStrategy::Merge, .merge_key = "name"},
-    {.number = 3, .name = "tolerations", .type = Type::Message, .shape = Shape::List,
+    {.number = 1,
+     .name = "volumes",
+     .type = Type::Message,
+     .shape = Shape::List,
+     .message = &volume,
+     .patch = PatchStrategy::MergeRetainKeys,
+     .merge_key = "name"},
+    {.number = 2,
+     .name = "containers",
+     .type = Type::Message,
+     .shape = Shape::List,
+     .message = &container,
+     .patch = PatchStrategy::Merge,
+     .merge_key = "name"},
+    {.number = 3,
+     .name = "tolerations",
+     .type = Type::Message,
+     .shape = Shape::List,
      .message = &source},
     {.number = 4, .name = "finalizers", .shape = Shape::List, .patch = PatchStrategy::Merge},
     {.number = 5, .name = "labels", .shape = Shape::Map},
-    {.number = 6, .name = "byName", .type = Type::Message, .shape = Shape::Map,
+    {.number = 6,
+     .name = "byName",
+     .type = Type::Message,
+     .shape = Shape::Map,
      .message = &container},
 };
 constexpr Message spec{.name = "Spec", .fields = spec_fields};
@@ -277,8 +296,7 @@ TEST(ApiPatch, strategic_merge_directives_on_lists) {
             {"order only", R"({"containers":[{"name":"a"},{"name":"b"},{"name":"c"}]})",
              R"({"$setElementOrder/containers":[{"name":"c"},{"name":"a"}]})",
              R"({"containers":[{"name":"b"},{"name":"c"},{"name":"a"}]})"},
-            {"order with a change and an addition",
-             R"({"containers":[{"name":"a"},{"name":"b"}]})",
+            {"order with a change and an addition", R"({"containers":[{"name":"a"},{"name":"b"}]})",
              R"({"$setElementOrder/containers":[{"name":"n"},{"name":"b"},{"name":"a"}],)"
              R"("containers":[{"name":"n"},{"name":"b","image":"x"}]})",
              R"({"containers":[{"name":"n"},{"name":"b","image":"x"},{"name":"a"}]})"},

@@ -63,8 +63,9 @@ TEST(PodDefaults, probes_ports_and_volumes_are_filled_too) {
         EXPECT_EQ(found ? codec::to_json(*found) : "absent", json);
     };
     expect({"spec", "serviceAccountName"}, R"("old")");
-    expect({"spec", "volumes"},
-           R"([{"name":"v","emptyDir":{}},{"name":"s","secret":{"secretName":"x","defaultMode":420}}])");
+    expect(
+        {"spec", "volumes"},
+        R"([{"name":"v","emptyDir":{}},{"name":"s","secret":{"secretName":"x","defaultMode":420}}])");
     const Json& container = filled.at_path({"spec", "containers"})->items()[0];
     EXPECT_EQ(codec::to_json(*container.find("ports")),
               R"([{"containerPort":80,"protocol":"TCP","hostPort":80}])");
@@ -83,7 +84,8 @@ TEST(PodDefaults, probes_ports_and_volumes_are_filled_too) {
 }
 
 TEST(PodDefaults, defaults_of_defaults_change_nothing) {
-    auto pod = codec::parse_json(R"({"spec":{"volumes":[{"name":"v"}],"containers":[{"name":"a","image":"b",
+    auto pod = codec::parse_json(
+        R"({"spec":{"volumes":[{"name":"v"}],"containers":[{"name":"a","image":"b",
         "resources":{"limits":{"cpu":"1"}},"startupProbe":{"exec":{"command":["true"]}}}]}})");
     Json once = defaulted(*pod, "Pod").deep_copy(pod->arena);
     const Json before = once.deep_copy(pod->arena);
@@ -98,24 +100,30 @@ TEST(PodDefaults, the_quality_of_service_follows_requests_and_limits) {
         const char* qos;
     } rows[] = {
         {"nothing asked", R"([{}])", "BestEffort"},
-        {"both limited", R"([{"resources":{"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}}}])",
+        {"both limited",
+         R"([{"resources":{"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}}}])",
          "Guaranteed"},
-        {"one of two", R"([{"resources":{"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}}},{}])",
+        {"one of two",
+         R"([{"resources":{"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}}},{}])",
          "Burstable"},
         {"asked only", R"([{"resources":{"requests":{"cpu":"1"}}}])", "Burstable"},
-        {"less asked than allowed", R"([{"resources":{"limits":{"cpu":"2","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}}}])",
+        {"less asked than allowed",
+         R"([{"resources":{"limits":{"cpu":"2","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}}}])",
          "Burstable"},
-        {"another resource", R"([{"resources":{"requests":{"ephemeral-storage":"1Gi"}}}])", "BestEffort"},
+        {"another resource", R"([{"resources":{"requests":{"ephemeral-storage":"1Gi"}}}])",
+         "BestEffort"},
         {"zero", R"([{"resources":{"requests":{"cpu":"0"}}}])", "BestEffort"},
     };
     for (const auto& row : rows) {
-        const auto spec = codec::parse_json(std::string{R"({"containers":)"} + row.containers + "}");
+        const auto spec =
+            codec::parse_json(std::string{R"({"containers":)"} + row.containers + "}");
         EXPECT_EQ(qos_class_of(spec->root), row.qos) << row.why;
     }
 }
 
 TEST(PodPrepare, a_new_pods_status_is_the_servers) {
-    auto pod = codec::parse_json(R"({"spec":{"schedulingGates":[{"name":"g"}],"containers":[{"name":"a"}]},
+    auto pod =
+        codec::parse_json(R"({"spec":{"schedulingGates":[{"name":"g"}],"containers":[{"name":"a"}]},
         "status":{"phase":"Running","podIP":"1.2.3.4"}})");
     rules_of("pod").prepare(pod->root, nullptr, pod->arena);
     EXPECT_EQ(codec::to_json(*pod->root.find("status")),

@@ -21,7 +21,8 @@ void validate_pod_resize(const codec::Json& pod, const codec::Json& old, Causes&
 void validate_pod_status_update(const codec::Json& pod, const codec::Json& old, Causes& causes);
 
 // pod_warnings.cc
-void warn_of_pod(const codec::Json& pod, const codec::Json* old, std::vector<std::string>& warnings);
+void warn_of_pod(const codec::Json& pod, const codec::Json* old,
+                 std::vector<std::string>& warnings);
 
 enum class ContainerRole : uint8_t { Regular, Init, Sidecar, Ephemeral };
 

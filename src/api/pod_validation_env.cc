@@ -15,10 +15,15 @@ namespace {
 using codec::Json;
 using Names = std::initializer_list<std::string_view>;
 
-constexpr std::string_view env_fields[] = {
-    "metadata.name",           "metadata.namespace", "metadata.uid",  "spec.nodeName",
-    "spec.serviceAccountName", "status.hostIP",      "status.hostIPs", "status.podIP",
-    "status.podIPs"};
+constexpr std::string_view env_fields[] = {"metadata.name",
+                                           "metadata.namespace",
+                                           "metadata.uid",
+                                           "spec.nodeName",
+                                           "spec.serviceAccountName",
+                                           "status.hostIP",
+                                           "status.hostIPs",
+                                           "status.podIP",
+                                           "status.podIPs"};
 constexpr std::string_view file_fields[] = {"metadata.annotations", "metadata.labels",
                                             "metadata.name", "metadata.namespace", "metadata.uid"};
 constexpr std::string_view container_resources[] = {
@@ -31,8 +36,8 @@ bool has(std::span<const std::string_view> names, std::string_view name) {
 
 // Since 1.32 any printable ASCII but '='.
 std::string check_env_name(std::string_view name) {
-    const bool printable = std::ranges::all_of(
-        name, [](char c) { return c >= ' ' && c <= '~' && c != '='; });
+    const bool printable =
+        std::ranges::all_of(name, [](char c) { return c >= ' ' && c <= '~' && c != '='; });
     if (printable) return "";
     return "a valid environment variable name must consist only of printable ASCII characters "
            "other than '='";
@@ -159,8 +164,8 @@ void validate_field_ref(const Json& reference, FieldRefUse use, const FieldPath&
                            concat("error converting fieldPath: field label not supported: ", name));
     if (key) return validate_subscript(name, *key, path, causes);
     using Allowed = std::span<const std::string_view>;
-    const Allowed allowed = use == FieldRefUse::Environment ? Allowed{env_fields}
-                                                            : Allowed{file_fields};
+    const Allowed allowed =
+        use == FieldRefUse::Environment ? Allowed{env_fields} : Allowed{file_fields};
     if (!has(allowed, name)) add_not_supported(causes, field_path, name, allowed);
 }
 
@@ -170,11 +175,10 @@ void validate_resource_field_ref(const Json& reference, FieldRefUse use, const F
         add_required(causes, path.child("containerName"));
     const auto resource = text_of(reference, "resource");
     if (resource.empty()) return;   // required, says the table
-    const bool huge_pages = resource.starts_with("limits.hugepages-") ||
-                            resource.starts_with("requests.hugepages-");
+    const bool huge_pages =
+        resource.starts_with("limits.hugepages-") || resource.starts_with("requests.hugepages-");
     if (!has(container_resources, resource) && !huge_pages)
-        add_not_supported(causes, path.child("resource"), resource,
-                          std::span{container_resources});
+        add_not_supported(causes, path.child("resource"), resource, std::span{container_resources});
     else
         validate_divisor(resource, text_of(reference, "divisor"), path, causes);
 }

@@ -61,9 +61,9 @@ void validate_pair(std::string_view name, const Json& request, const Json& limit
         add_invalid(causes, path, asked->canonical(),
                     concat("must be equal to ", name, " limit of ", allowed->canonical()));
     else if (*asked > *allowed)
-        add_invalid(causes, path, asked->canonical(),
-                    concat("must be less than or equal to ", name, " limit of ",
-                           allowed->canonical()));
+        add_invalid(
+            causes, path, asked->canonical(),
+            concat("must be less than or equal to ", name, " limit of ", allowed->canonical()));
 }
 
 void validate_claims(const Json& resources, const PodFacts& pod, const FieldPath& path,

@@ -330,13 +330,15 @@ TEST(PodValidation, placement_and_the_rest) {
 }
 
 TEST(PodValidation, what_is_hardly_meant_is_warned_of) {
-    const auto pod = testing::object_from(pod_kind(), pod_with(
-        "nodeSelector: {beta.kubernetes.io/os: linux}\n"
-        "volumes: [{name: v, gitRepo: {repository: x}}]\n"
-        "terminationGracePeriodSeconds: -1\n"
-        "containers: [{name: a, image: b, env: [{name: A, value: x}, {name: A, value: z}, {name: A, "
-        "value: '$(A):z'}], ports: [{containerPort: 80}, {containerPort: 80}], resources: {limits: "
-        "{memory: 100m}}}]"));
+    const auto pod =
+        testing::object_from(pod_kind(), pod_with("nodeSelector: {beta.kubernetes.io/os: linux}\n"
+                                                  "volumes: [{name: v, gitRepo: {repository: x}}]\n"
+                                                  "terminationGracePeriodSeconds: -1\n"
+                                                  "containers: [{name: a, image: b, env: [{name: "
+                                                  "A, value: x}, {name: A, value: z}, {name: A, "
+                                                  "value: '$(A):z'}], ports: [{containerPort: 80}, "
+                                                  "{containerPort: 80}], resources: {limits: "
+                                                  "{memory: 100m}}}]"));
     std::vector<std::string> warnings;
     rules_of("pod").warn(pod.root, nullptr, warnings);
     const std::vector<std::string> expected{

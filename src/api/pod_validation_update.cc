@@ -72,9 +72,9 @@ void validate_scheduling_gates(const Json& spec, const Json& old, const FieldPat
         const auto name = text_of(now[i], "name");
         const FieldPath entry = path.child("schedulingGates", i);
         if (!before.contains(name))
-            add_forbidden(causes, entry.child("name"),
-                          concat("only deletion is allowed, but found new scheduling gate '", name,
-                                 "'"));
+            add_forbidden(
+                causes, entry.child("name"),
+                concat("only deletion is allowed, but found new scheduling gate '", name, "'"));
     }
 }
 

@@ -15,15 +15,36 @@ namespace {
 using codec::Json;
 
 // In the order in which upstream looks at them: the first one found is the volume's type.
-constexpr std::string_view sources_in_order[] = {
-    "emptyDir",      "hostPath",       "gitRepo",         "gcePersistentDisk",
-    "awsElasticBlockStore", "secret",  "nfs",             "iscsi",
-    "glusterfs",     "flocker",        "persistentVolumeClaim", "rbd",
-    "cinder",        "cephfs",         "quobyte",         "downwardAPI",
-    "fc",            "flexVolume",     "configMap",       "azureFile",
-    "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk",
-    "storageos",     "projected",      "scaleIO",         "csi",
-    "ephemeral",     "image"};
+constexpr std::string_view sources_in_order[] = {"emptyDir",
+                                                 "hostPath",
+                                                 "gitRepo",
+                                                 "gcePersistentDisk",
+                                                 "awsElasticBlockStore",
+                                                 "secret",
+                                                 "nfs",
+                                                 "iscsi",
+                                                 "glusterfs",
+                                                 "flocker",
+                                                 "persistentVolumeClaim",
+                                                 "rbd",
+                                                 "cinder",
+                                                 "cephfs",
+                                                 "quobyte",
+                                                 "downwardAPI",
+                                                 "fc",
+                                                 "flexVolume",
+                                                 "configMap",
+                                                 "azureFile",
+                                                 "vsphereVolume",
+                                                 "photonPersistentDisk",
+                                                 "portworxVolume",
+                                                 "azureDisk",
+                                                 "storageos",
+                                                 "projected",
+                                                 "scaleIO",
+                                                 "csi",
+                                                 "ephemeral",
+                                                 "image"};
 
 constexpr std::string_view mode_message =
     "must be a number between 0 and 0777 (octal), both inclusive";

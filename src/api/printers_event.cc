@@ -67,9 +67,9 @@ Json event_message(const Json& event, WallTime, Arena&) {
 }
 
 constexpr NamedPrinter printers[] = {
-    {"event_count", event_count},       {"event_first_seen", event_first_seen},
+    {"event_count", event_count},         {"event_first_seen", event_first_seen},
     {"event_last_seen", event_last_seen}, {"event_message", event_message},
-    {"event_object", event_object},     {"event_source", event_source},
+    {"event_object", event_object},       {"event_source", event_source},
     {"event_subobject", event_subobject},
 };
 

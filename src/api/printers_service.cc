@@ -74,8 +74,8 @@ class AddressList {
         if (++count_ > endpoints_shown_max) return;
         if (!port) return add_to(text_, ip);
         const bool six = ip.find(':') != ip.npos;
-        add_to(text_, concat(six ? "[" : "", ip, six ? "]" : "", ":",
-                             int_or(field(*port, "port"), 0)));
+        add_to(text_,
+               concat(six ? "[" : "", ip, six ? "]" : "", ":", int_or(field(*port, "port"), 0)));
     }
     std::string take() {
         if (count_ > endpoints_shown_max)

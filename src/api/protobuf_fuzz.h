@@ -15,11 +15,13 @@ inline std::string_view fuzz_protobuf(const Kind& kind, std::string_view bytes, 
     NormalizeReport report;
     understood = object && normalize(*kind.message, *object, arena, report);
     if (!understood) return "";
-    if (!report.unknown_fields.empty()) return "decoding made a field that the schema does not know";
+    if (!report.unknown_fields.empty())
+        return "decoding made a field that the schema does not know";
     std::string written;
     if (!encode_protobuf(*kind.message, *object, written)) return "what was read cannot be written";
     auto again = decode_protobuf(*kind.message, written, arena);
-    if (!again || !normalize(*kind.message, *again, arena, report)) return "what was written cannot be read";
+    if (!again || !normalize(*kind.message, *again, arena, report))
+        return "what was written cannot be read";
     if (!(*again == *object)) return "what was written reads differently";
     apply_defaults(kind, *object, arena);
     const Json old = object->deep_copy(arena);

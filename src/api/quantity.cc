@@ -175,8 +175,8 @@ std::string Quantity::canonical() const {
     if (nanos_ == 0) return "0";
     const std::string_view sign = nanos_ < 0 ? "-" : "";
     Wide rest = nanos_ < 0 ? -nanos_ : nanos_;
-    const bool binary = form_ == Form::BinarySI && rest >= 1024 * nanos_per_one &&
-                        rest % nanos_per_one == 0;
+    const bool binary =
+        form_ == Form::BinarySI && rest >= 1024 * nanos_per_one && rest % nanos_per_one == 0;
     if (binary) {
         constexpr std::string_view steps[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
         rest /= nanos_per_one;

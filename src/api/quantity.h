@@ -15,13 +15,15 @@ class Quantity {
     static Result<Quantity> parse(std::string_view text);   // Invalid, in upstream's words
     static Quantity from_value(int64_t value);
     static Quantity from_milli(int64_t milli);
-    std::string canonical() const;      // as upstream would print it, suffix form kept
-    int64_t value() const;              // rounded up, saturating
-    int64_t milli_value() const;        // rounded up, saturating
+    std::string canonical() const;   // as upstream would print it, suffix form kept
+    int64_t value() const;           // rounded up, saturating
+    int64_t milli_value() const;     // rounded up, saturating
     bool is_negative() const { return nanos_ < 0; }
     Quantity operator+(const Quantity& other) const;
     Quantity operator-(const Quantity& other) const;
-    std::strong_ordering operator<=>(const Quantity& other) const { return nanos_ <=> other.nanos_; }
+    std::strong_ordering operator<=>(const Quantity& other) const {
+        return nanos_ <=> other.nanos_;
+    }
     bool operator==(const Quantity& other) const { return nanos_ == other.nanos_; }
 
   private:

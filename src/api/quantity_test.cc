@@ -73,18 +73,19 @@ TEST(ApiQuantity, texts_have_one_canonical_form) {
 }
 
 TEST(ApiQuantity, wrong_texts_are_told_in_the_words_of_kubernetes) {
-    constexpr auto form = "quantities must match the regular expression "
-                          "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+    constexpr auto form =
+        "quantities must match the regular expression "
+        "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
     constexpr auto suffix = "unable to parse quantity's suffix";
     constexpr auto number = "unable to parse numeric part of quantity";
     const struct {
         const char* text;
         const char* message;
     } rows[] = {
-        {"", form},      {"abc", form},   {"1 Gi", form},    {" 1", form},    {"1.2.3", form},
-        {"1Gib", form},  {"0x10", form},  {"1,5", form},     {"--1", form},   {"1GB", form},
-        {"1ki", suffix}, {"1kk", suffix}, {"1eE", suffix},   {"1i", suffix},  {"1ei", suffix},
-        {"10MiM", suffix}, {"1-3", suffix}, {".", number},   {"-.", number},  {"1K", suffix},
+        {"", form},        {"abc", form},   {"1 Gi", form},  {" 1", form},   {"1.2.3", form},
+        {"1Gib", form},    {"0x10", form},  {"1,5", form},   {"--1", form},  {"1GB", form},
+        {"1ki", suffix},   {"1kk", suffix}, {"1eE", suffix}, {"1i", suffix}, {"1ei", suffix},
+        {"10MiM", suffix}, {"1-3", suffix}, {".", number},   {"-.", number}, {"1K", suffix},
     };
     for (const auto& row : rows) {
         const auto quantity = Quantity::parse(row.text);
@@ -127,11 +128,8 @@ TEST(ApiQuantity, sums_keep_the_form_of_the_first_unless_it_is_zero) {
         const char* sum;
         const char* difference;
     } rows[] = {
-        {"1Gi", "1Gi", "2Gi", "0"},
-        {"1", "500m", "1500m", "500m"},
-        {"0", "1Ki", "1Ki", "-1Ki"},
-        {"1Ki", "1k", "2024", "24"},
-        {"100m", "-100m", "0", "200m"},
+        {"1Gi", "1Gi", "2Gi", "0"},  {"1", "500m", "1500m", "500m"}, {"0", "1Ki", "1Ki", "-1Ki"},
+        {"1Ki", "1k", "2024", "24"}, {"100m", "-100m", "0", "200m"},
     };
     for (const auto& row : rows) {
         const auto left = *Quantity::parse(row.left);

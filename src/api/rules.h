@@ -18,9 +18,11 @@ struct Rules {
     // Before create and update: resets what a client may not set (status on create, immutable
     // parts), fills what the server decides (clusterIP aside). `old` is null on create.
     void (*prepare)(codec::Json& object, const codec::Json* old, codec::Arena& arena) = nullptr;
-    void (*validate)(const codec::Json& object, const codec::Json* old, std::vector<Cause>& causes) = nullptr;
+    void (*validate)(const codec::Json& object, const codec::Json* old,
+                     std::vector<Cause>& causes) = nullptr;
     // For the status subresource only.
-    void (*validate_status)(const codec::Json& object, const codec::Json* old, std::vector<Cause>& causes) = nullptr;
+    void (*validate_status)(const codec::Json& object, const codec::Json* old,
+                            std::vector<Cause>& causes) = nullptr;
     // For the other subresources that speak the kind itself (pods/ephemeralcontainers, pods/resize,
     // certificatesigningrequests/approval, namespaces/finalize), instead of `validate`.
     void (*validate_subresource)(std::string_view subresource, const codec::Json& object,
@@ -28,7 +30,8 @@ struct Rules {
     // What is allowed but most likely not meant; becomes Warning headers of creates and updates.
     void (*warn)(const codec::Json& object, const codec::Json* old,
                  std::vector<std::string>& warnings) = nullptr;
-    // The value of a selectable field that is not its own path (e.g. involvedObject.*); absent: path.
+    // The value of a selectable field that is not its own path (e.g. involvedObject.*); absent:
+    // path.
     std::string (*selectable)(const codec::Json& object, std::string_view field) = nullptr;
 };
 const Rules& rules_of(std::string_view name);   // an empty set of rules for "" and unknown names

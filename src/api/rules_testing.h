@@ -30,8 +30,7 @@ inline codec::Document object_from(const Kind& kind, std::string_view yaml) {
 
 // "path: message" a line each, of the kind's own rules and the tables'.
 inline std::string problems_of(const Kind& kind, std::string_view yaml,
-                               std::string_view old_yaml = {},
-                               std::string_view subresource = {}) {
+                               std::string_view old_yaml = {}, std::string_view subresource = {}) {
     auto document = object_from(kind, yaml);
     codec::Document old;
     if (!old_yaml.empty()) old = object_from(kind, old_yaml);

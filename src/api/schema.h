@@ -16,16 +16,16 @@ enum class Type : uint8_t {
     Int64,
     Double,
     String,
-    Bytes,         // base64 in JSON
-    Time,          // metav1.Time: RFC 3339 text, or null
+    Bytes,   // base64 in JSON
+    Time,    // metav1.Time: RFC 3339 text, or null
     MicroTime,
-    Duration,      // Go duration text
-    Quantity,      // text; a number is accepted and kept as text
+    Duration,   // Go duration text
+    Quantity,   // text; a number is accepted and kept as text
     IntOrString,
-    Message,       // `message` says which
-    Any,           // RawExtension, JSON: any value
-    FieldsV1,      // any object
-    StringList,    // a named list of strings in Go (ExtraValue, Verbs); a message in protobuf
+    Message,      // `message` says which
+    Any,          // RawExtension, JSON: any value
+    FieldsV1,     // any object
+    StringList,   // a named list of strings in Go (ExtraValue, Verbs); a message in protobuf
 };
 
 enum class Shape : uint8_t { Single, List, Map };   // Map: from string
@@ -46,7 +46,7 @@ enum class Format : uint8_t {
     Dns1123Label,
     Dns1123Subdomain,
     Dns1035Label,
-    QualifiedName,      // label key
+    QualifiedName,   // label key
     LabelValue,
     PortNumber,
     PortName,
@@ -61,17 +61,17 @@ enum class Format : uint8_t {
 struct Message;
 
 struct Field {
-    uint32_t number = 0;              // Kubernetes' protobuf field number; 0: apiVersion and kind,
-                                      // which stand in the JSON only
-    std::string_view name;            // the wire spelling
+    uint32_t number = 0;     // Kubernetes' protobuf field number; 0: apiVersion and kind,
+                             // which stand in the JSON only
+    std::string_view name;   // the wire spelling
     Type type = Type::String;
     Shape shape = Shape::Single;
     Presence presence = Presence::Plain;
     bool required = false;
     bool immutable = false;
-    bool inline_ = false;             // Go's json:",inline": its fields stand in the parent
-    const Message* message = nullptr; // Type::Message, or the values of a Map/List of messages
-    std::string_view default_json;    // "" none; else JSON text, e.g. `10`, `"Always"`, `{}`
+    bool inline_ = false;               // Go's json:",inline": its fields stand in the parent
+    const Message* message = nullptr;   // Type::Message, or the values of a Map/List of messages
+    std::string_view default_json;      // "" none; else JSON text, e.g. `10`, `"Always"`, `{}`
     std::span<const std::string_view> enum_values;   // empty: any
     bool has_min = false;
     bool has_max = false;
@@ -79,21 +79,21 @@ struct Field {
     int64_t max = 0;
     Format format = Format::None;
     PatchStrategy patch = PatchStrategy::Replace;
-    std::string_view merge_key;       // strategic merge patch
+    std::string_view merge_key;   // strategic merge patch
     ListType list_type = ListType::Atomic;
-    std::span<const std::string_view> map_keys;      // ListType::Map
+    std::span<const std::string_view> map_keys;   // ListType::Map
     MapType map_type = MapType::Granular;
-    bool unique = false;              // a list's map_keys, or a set's elements, must differ: not
-                                      // said where upstream lets them repeat
-    std::string_view doc;             // a sentence in our own words, for `kubectl explain`
-    uint16_t since_minor = 0;         // the 1.x release the field came in; 0: long ago
+    bool unique = false;        // a list's map_keys, or a set's elements, must differ: not
+                                // said where upstream lets them repeat
+    std::string_view doc;       // a sentence in our own words, for `kubectl explain`
+    uint16_t since_minor = 0;   // the 1.x release the field came in; 0: long ago
 };
 
 struct Message {
-    std::string_view name;            // "core.v1.PodSpec"; as OpenAPI's io.k8s.api.core.v1.PodSpec
+    std::string_view name;   // "core.v1.PodSpec"; as OpenAPI's io.k8s.api.core.v1.PodSpec
     std::span<const Field> fields;
     std::string_view doc;
-    std::string_view openapi_name;    // "io.k8s.api.core.v1.PodSpec"
+    std::string_view openapi_name;   // "io.k8s.api.core.v1.PodSpec"
     // Every field as JSON has it, those of inline_ messages in their place; empty for tables made
     // at run time, which have no inline_ ones. And its index by name (see field_of).
     std::span<const Field* const> all;
@@ -107,21 +107,21 @@ const Field* field_of(const Message& message, std::string_view name);   // also 
 const Field* field_of(const Message& message, uint32_t number);   // its own, inline_ ones as such
 
 struct Column {
-    std::string_view name;            // "Ready"
-    std::string_view type;            // "string", "integer", "date"
-    std::string_view format;          // "name" for the first, else ""
+    std::string_view name;     // "Ready"
+    std::string_view type;     // "string", "integer", "date"
+    std::string_view format;   // "name" for the first, else ""
     std::string_view doc;
-    int priority = 0;                 // 1: only with -o wide
-    std::string_view cell;            // a template: "{status.readyReplicas}/{spec.replicas}" or
-                                      // "@function", a C++ function by that name (api/printers.h)
+    int priority = 0;        // 1: only with -o wide
+    std::string_view cell;   // a template: "{status.readyReplicas}/{spec.replicas}" or
+                             // "@function", a C++ function by that name (api/printers.h)
 };
 
 struct Subresource {
-    std::string_view name;            // "status", "scale", "log", "binding", ...
-    std::string_view kind;            // the kind it speaks: "Pod", "Scale", "Eviction", ...
-    std::string_view group;           // of that kind
+    std::string_view name;    // "status", "scale", "log", "binding", ...
+    std::string_view kind;    // the kind it speaks: "Pod", "Scale", "Eviction", ...
+    std::string_view group;   // of that kind
     std::string_view version;
-    std::string_view verbs;           // "get,patch,update"
+    std::string_view verbs;   // "get,patch,update"
 };
 
 enum class Scope : uint8_t { Namespaced, Cluster };
@@ -129,45 +129,45 @@ enum class Scope : uint8_t { Namespaced, Cluster };
 // A difference of a served version from the stored one; most versions need only these.
 struct Difference {
     enum class Kind : uint8_t { Rename, Move, Absent, Default, Function } kind;
-    std::string_view path;            // in the served version: "spec.rollbackTo"
-    std::string_view stored_path;     // Rename, Move
-    std::string_view value;           // Default: JSON text; Function: its name (api/conversions.h)
+    std::string_view path;          // in the served version: "spec.rollbackTo"
+    std::string_view stored_path;   // Rename, Move
+    std::string_view value;         // Default: JSON text; Function: its name (api/conversions.h)
 };
 
 // A kind as one served version. Several share a `stored`.
 struct Kind {
-    std::string_view group;           // "" for core
-    std::string_view version;         // "v1"
-    std::string_view kind;            // "Pod"
-    std::string_view list_kind;       // "PodList"
-    std::string_view plural;          // "pods"
-    std::string_view singular;        // "pod"
+    std::string_view group;       // "" for core
+    std::string_view version;     // "v1"
+    std::string_view kind;        // "Pod"
+    std::string_view list_kind;   // "PodList"
+    std::string_view plural;      // "pods"
+    std::string_view singular;    // "pod"
     std::span<const std::string_view> short_names;
     std::span<const std::string_view> categories;
     Scope scope = Scope::Namespaced;
-    std::string_view verbs;           // "create,delete,…", sorted; review kinds: "create"; stored
-                                      // nowhere when no get
+    std::string_view verbs;   // "create,delete,…", sorted; review kinds: "create"; stored
+                              // nowhere when no get
     const Message* message = nullptr;
     std::span<const Subresource> subresources;
     std::span<const Column> columns;
     std::span<const std::string_view> selectable_fields;   // beyond metadata.name and .namespace
-    std::string_view storage_prefix;  // "/registry/pods/"
-    const Kind* stored = nullptr;     // null: this is the stored version
+    std::string_view storage_prefix;                       // "/registry/pods/"
+    const Kind* stored = nullptr;                          // null: this is the stored version
     std::span<const Difference> differences;
-    bool has_status = false;          // status is split off (generation counts spec changes)
+    bool has_status = false;   // status is split off (generation counts spec changes)
     bool has_generation = false;
-    std::string_view rules;           // names the C++ functions of the kind (api/rules.h); "" none
-    std::string_view name_format;     // "dns1123subdomain" (default), "dns1123label",
-                                      // "dns1035label", "path"
+    std::string_view rules;         // names the C++ functions of the kind (api/rules.h); "" none
+    std::string_view name_format;   // "dns1123subdomain" (default), "dns1123label",
+                                    // "dns1035label", "path"
     bool deprecated = false;
-    std::string_view replacement;     // for the Warning header: "apps/v1 Deployment"
-    std::string_view deprecated_since;   // "v1.22"
+    std::string_view replacement;            // for the Warning header: "apps/v1 Deployment"
+    std::string_view deprecated_since;       // "v1.22"
     const Message* list_message = nullptr;   // PodList; null when the kind cannot be listed
     // Changes when a field anywhere below the kind does (not its words): stored bytes that carry
     // another one are normalised before use. Never 0 for a built-in kind.
     uint32_t schema_revision = 0;
 
-    std::string api_version() const;  // "v1", "apps/v1"
+    std::string api_version() const;   // "v1", "apps/v1"
 };
 
 const Kind& stored_kind(const Kind& kind);

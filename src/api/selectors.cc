@@ -31,9 +31,8 @@ std::unexpected<Error> invalid_value(std::string_view field, std::string_view va
 
 const std::string_view* value_in(const SortedPairs& labels, std::string_view key,
                                  std::string_view& value) {
-    const auto at = std::ranges::lower_bound(labels, key, {}, [](const auto& pair) {
-        return std::string_view{pair.first};
-    });
+    const auto at = std::ranges::lower_bound(
+        labels, key, {}, [](const auto& pair) { return std::string_view{pair.first}; });
     if (at == labels.end() || at->first != key) return nullptr;
     value = at->second;
     return &value;
@@ -50,8 +49,9 @@ Result<> LabelSelector::check(const Requirement& requirement, bool check_key) {
     const bool existence =
         requirement.op == Operator::Exists || requirement.op == Operator::DoesNotExist;
     if (set && requirement.values.empty())
-        return wrong("values: Invalid value: []: for 'in', 'notin' operators, values set can't be "
-                     "empty");
+        return wrong(
+            "values: Invalid value: []: for 'in', 'notin' operators, values set can't be "
+            "empty");
     if (existence && !requirement.values.empty())
         return wrong(concat("values: Invalid value: [", join(requirement.values, " "),
                             "]: values set must be empty for exists and does not exist"));
@@ -196,11 +196,16 @@ Result<LabelSelector> LabelSelector::from_object(const codec::Json& object) {
             Requirement requirement;
             requirement.key = expression.text_at({"key"});
             const auto op = expression.text_at({"operator"});
-            if (op == "In") requirement.op = Operator::In;
-            else if (op == "NotIn") requirement.op = Operator::NotIn;
-            else if (op == "Exists") requirement.op = Operator::Exists;
-            else if (op == "DoesNotExist") requirement.op = Operator::DoesNotExist;
-            else return wrong(concat(go_quoted(op), " is not a valid label selector operator"));
+            if (op == "In")
+                requirement.op = Operator::In;
+            else if (op == "NotIn")
+                requirement.op = Operator::NotIn;
+            else if (op == "Exists")
+                requirement.op = Operator::Exists;
+            else if (op == "DoesNotExist")
+                requirement.op = Operator::DoesNotExist;
+            else
+                return wrong(concat(go_quoted(op), " is not a valid label selector operator"));
             if (const auto* values = expression.find("values"))
                 for (const auto& value : values->items())
                     requirement.values.emplace_back(value.text());
@@ -291,8 +296,7 @@ Result<std::string> unescaped(std::string_view text) {
             ++i;
             const auto next = text.substr(std::min(i, text.size()), 1);
             if (next != "\\" && next != "," && next != "=")
-                return wrong(
-                    concat("invalid field selector: invalid escape sequence: \\", next));
+                return wrong(concat("invalid field selector: invalid escape sequence: \\", next));
         }
         out += text[i];
     }

@@ -30,7 +30,7 @@ class LabelSelector {
     friend class LabelSelectorParser;
     enum class Operator : uint8_t {
         In,
-        Equals,       // In with one value, shown as it was written
+        Equals,   // In with one value, shown as it was written
         NotIn,
         NotEquals,
         Exists,
@@ -52,7 +52,8 @@ class LabelSelector {
 
 class FieldSelector {
   public:
-    // "status.phase=Running,spec.nodeName!=x"; `==` too. Which fields exist is the caller's to check.
+    // "status.phase=Running,spec.nodeName!=x"; `==` too. Which fields exist is the caller's to
+    // check.
     static Result<FieldSelector> parse(std::string_view text);
     struct Requirement {
         std::string field;

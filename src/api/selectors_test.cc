@@ -70,15 +70,18 @@ TEST(ApiSelectors, wrong_label_selectors_are_told_as_kubernetes_does) {
         {"a in (b", "unable to parse requirement: found '', expected: ',' or ')'"},
         {"!", "unable to parse requirement: found '', expected: identifier"},
         {"a=(", "unable to parse requirement: found '(', expected: identifier"},
-        {"a>x", "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' "
-                "operators, the value must be an integer"},
-        {"a=-x", "unable to parse requirement: values[0][a]: Invalid value: \"-x\": a valid label "
-                 "must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
-                 "and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
-                 "'my_value',  or '12345', regex used for validation is "
-                 "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"},
-        {"/a", "unable to parse requirement: <nil>: Invalid value: \"/a\": prefix part must be "
-               "non-empty"},
+        {"a>x",
+         "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' "
+         "operators, the value must be an integer"},
+        {"a=-x",
+         "unable to parse requirement: values[0][a]: Invalid value: \"-x\": a valid label "
+         "must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+         "and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
+         "'my_value',  or '12345', regex used for validation is "
+         "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"},
+        {"/a",
+         "unable to parse requirement: <nil>: Invalid value: \"/a\": prefix part must be "
+         "non-empty"},
     };
     for (const auto& row : rows) {
         const auto selector = LabelSelector::parse(row.text);
@@ -99,7 +102,8 @@ TEST(ApiSelectors, selector_objects) {
         {R"({"matchLabels":{"app":"web"}})", true, "app=web"},
         {R"({"matchLabels":{"n":"6","app":"web"}})", false, "app=web,n=6"},
         {R"({"matchExpressions":[{"key":"app","operator":"In","values":["web","x"]},
-             {"key":"z","operator":"DoesNotExist"}]})", true, "app in (web,x),!z"},
+             {"key":"z","operator":"DoesNotExist"}]})",
+         true, "app in (web,x),!z"},
         {R"({"matchExpressions":[{"key":"app","operator":"NotIn","values":["web"]}]})", false,
          "app notin (web)"},
         {R"({"matchExpressions":[{"key":"app","operator":"Exists"}]})", true, "app"},

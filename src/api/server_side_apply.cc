@@ -140,15 +140,13 @@ std::vector<Conflict> conflicts_of(Managers& managers, const Manager& mine, cons
         each_path(both, "", paths);
         for (auto& path : paths) conflicts.push_back({other.shown(), std::move(path)});
     }
-    std::ranges::sort(conflicts, {},
-                      [](const Conflict& c) { return std::tie(c.manager, c.path); });
+    std::ranges::sort(conflicts, {}, [](const Conflict& c) { return std::tie(c.manager, c.path); });
     return conflicts;
 }
 
 // Who went from client-side to server-side apply with kubectl owns what was applied then and is
 // still so. As upstream, for the manager "kubectl" only.
-Json applied_by_client(const Kind& kind, const Json& live, std::string_view manager,
-                       Arena& arena) {
+Json applied_by_client(const Kind& kind, const Json& live, std::string_view manager, Arena& arena) {
     const auto text = live.text_at(
         {"metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"});
     if (manager != "kubectl" || text.empty()) return Json::object();
@@ -169,16 +167,15 @@ std::unexpected<Error> undeclared_error(const Kind& kind, const Json& applied,
                                  ", Kind=", kind.kind, "):");
     if (paths.size() > 1) message += " errors:";
     for (const auto& path : paths)
-        append(message, paths.size() > 1 ? "\n  " : " ", path,
-               ": field not declared in schema");
+        append(message, paths.size() > 1 ? "\n  " : " ", path, ": field not declared in schema");
     return fail(Reason::BadRequest, std::move(message));
 }
 
 std::unexpected<Error> conflict_error(const std::vector<Conflict>& conflicts) {
     Error error{.reason = Reason::Conflict};
     if (conflicts.size() == 1) {
-        error.message = concat("Apply failed with 1 conflict: conflict with ",
-                               conflicts[0].manager, ": ", conflicts[0].path);
+        error.message = concat("Apply failed with 1 conflict: conflict with ", conflicts[0].manager,
+                               ": ", conflicts[0].path);
     } else {
         error.message = concat("Apply failed with ", conflicts.size(), " conflicts: ");
         std::string_view manager;

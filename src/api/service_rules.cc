@@ -223,8 +223,7 @@ void validate_affinity(const Json& spec, const FieldPath& path, Causes& causes) 
     const FieldPath config = path.child("sessionAffinityConfig");
     if (text_of(spec, "sessionAffinity") != "ClientIP") {
         if (present(field(spec, "sessionAffinityConfig")))
-            add_forbidden(causes, config,
-                          "must not be set when session affinity is None");
+            add_forbidden(causes, config, "must not be set when session affinity is None");
         return;
     }
     const FieldPath client = config.child("clientIP");

@@ -66,8 +66,7 @@ void validate_binding(const Json& binding, const Json*, Causes& causes) {
     const auto kind = text_of(binding, "target", "kind");
     if (!kind.empty() && kind != "Node")
         add_not_supported(causes, target.child("kind"), kind, {"Node", "<empty>"});
-    if (text_of(binding, "target", "name").empty())
-        add_required(causes, target.child("name"));
+    if (text_of(binding, "target", "name").empty()) add_required(causes, target.child("name"));
 }
 
 // The expiry that a token may have; the server's own limit may be shorter.

@@ -114,8 +114,8 @@ class StrategicMerge {
   private:
     Result<bool> follow_directive(Json& target, const Json& patch);
     Result<> retain_keys(Json& target, const Json& patch);
-    Result<> merge_ordered_list(Place place, Json& target, const Json& patch,
-                                std::string_view name, const Json& order);
+    Result<> merge_ordered_list(Place place, Json& target, const Json& patch, std::string_view name,
+                                const Json& order);
     Result<> merge_member(Place place, Json& target, std::string_view key, const Json& value);
     Result<> merge_list(Place element, Json& target, const ListPatch& patch);
     Result<std::vector<Json>> merge_elements(Place element, const Identity& identity,
@@ -160,8 +160,8 @@ Result<bool> StrategicMerge::follow_directive(Json& target, const Json& patch) {
         }
         target = content;
     } else {
-        return malformed(concat("unknown patch type: ", directive->text(), " in map: ",
-                                codec::to_json(patch)));
+        return malformed(
+            concat("unknown patch type: ", directive->text(), " in map: ", codec::to_json(patch)));
     }
     return true;
 }
@@ -204,9 +204,9 @@ Result<> StrategicMerge::merge_member(Place place, Json& target, std::string_vie
     if (live && live->is_object() && value.is_object())
         return merge_object(place.child(key), *live, value);
     const Field* field = place.field(key);
-    const bool merges = field && field->shape == Shape::List &&
-                        (field->patch == PatchStrategy::Merge ||
-                         field->patch == PatchStrategy::MergeRetainKeys);
+    const bool merges =
+        field && field->shape == Shape::List &&
+        (field->patch == PatchStrategy::Merge || field->patch == PatchStrategy::MergeRetainKeys);
     if (live && live->is_array() && value.is_array() && merges)
         return merge_list(place.child(key), *live, {field, key, &value, nullptr});
     if (const auto content = content_of(value, arena_))
@@ -276,9 +276,8 @@ Result<> StrategicMerge::merge_list(Place element, Json& target, const ListPatch
     std::ranges::stable_sort(named, {}, &Ranked::order);
     Json result = Json::array();
     for (size_t i = 0, j = 0; i < others.size() || j < named.size();) {
-        const bool other = j == named.size() ||
-                           (i < others.size() && others[i].live && named[j].live &&
-                            *others[i].live < *named[j].live);
+        const bool other = j == named.size() || (i < others.size() && others[i].live &&
+                                                 named[j].live && *others[i].live < *named[j].live);
         result.push(arena_, other ? others[i++].item : named[j++].item);
     }
     target = result;
@@ -300,8 +299,8 @@ Result<std::vector<Json>> StrategicMerge::merge_elements(Place element, const Id
         } else if (directive->text() == "merge") {
             return malformed("merging lists cannot yet be specified in the patch");
         } else {
-            return malformed(concat("unknown patch type: ", directive->text(), " in map: ",
-                                    codec::to_json(item)));
+            return malformed(concat("unknown patch type: ", directive->text(),
+                                    " in map: ", codec::to_json(item)));
         }
     }
     std::vector<Json> merged;

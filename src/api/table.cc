@@ -85,7 +85,9 @@ class CellPrinter {
         const bool number = kind.message && is_number(kind.message, path);
         pieces_.push_back({{},
                            *std::move(parsed),
-                           bar != text.npos ? text.substr(bar + 1) : number ? "0" : ""});
+                           bar != text.npos ? text.substr(bar + 1)
+                           : number         ? "0"
+                                            : ""});
     }
 
     static std::string text_of(const Piece& piece, const Json& object) {
@@ -192,8 +194,7 @@ Json make_table(const Kind& kind, std::span<const Json> objects, IncludeObject i
 
 Json make_table_row(const Kind& kind, const Json& object, IncludeObject include, WallTime now,
                     Arena& arena, std::string_view api_version) {
-    Json table =
-        table_head(api_version, object.text_at({"metadata", "resourceVersion"}), arena);
+    Json table = table_head(api_version, object.text_at({"metadata", "resourceVersion"}), arena);
     table.set_borrowed(arena, "columnDefinitions", Json{});
     Json& rows = table.set_borrowed(arena, "rows", Json::array());
     rows.push(arena, make_row(cell_printers(kind), object, include, api_version, now, arena));

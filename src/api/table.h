@@ -13,10 +13,11 @@ namespace skiff::api {
 
 enum class IncludeObject : uint8_t { Metadata, None, Object };
 
-// Objects are in `kind`'s version; the table shares their trees, so they must live as long. `api_version`: meta.k8s.io/v1 or v1beta1.
-codec::Json make_table(const Kind& kind, std::span<const codec::Json> objects, IncludeObject include,
-                       std::string_view api_version, std::string_view resource_version,
-                       WallTime now, codec::Arena& arena);
+// Objects are in `kind`'s version; the table shares their trees, so they must live as long.
+// `api_version`: meta.k8s.io/v1 or v1beta1.
+codec::Json make_table(const Kind& kind, std::span<const codec::Json> objects,
+                       IncludeObject include, std::string_view api_version,
+                       std::string_view resource_version, WallTime now, codec::Arena& arena);
 // A table of one row without column definitions, for watch events after the first.
 codec::Json make_table_row(const Kind& kind, const codec::Json& object, IncludeObject include,
                            WallTime now, codec::Arena& arena,

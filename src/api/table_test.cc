@@ -33,10 +33,10 @@ TEST(ApiTable, ages_look_as_in_kubectl) {
         Duration duration;
         const char* text;
     } rows[] = {
-        {-5s, "<invalid>"}, {-1s, "0s"},        {0s, "0s"},          {1999ms, "1s"},
-        {119s, "119s"},     {120s, "2m"},       {599s, "9m59s"},     {600s, "10m"},
-        {10799s, "179m"},   {3h, "3h"},         {3h + 5min, "3h5m"}, {8h + 1min, "8h"},
-        {47h, "47h"},       {48h, "2d"},        {51h, "2d3h"},       {24h * 8, "8d"},
+        {-5s, "<invalid>"},  {-1s, "0s"},       {0s, "0s"},          {1999ms, "1s"},
+        {119s, "119s"},      {120s, "2m"},      {599s, "9m59s"},     {600s, "10m"},
+        {10799s, "179m"},    {3h, "3h"},        {3h + 5min, "3h5m"}, {8h + 1min, "8h"},
+        {47h, "47h"},        {48h, "2d"},       {51h, "2d3h"},       {24h * 8, "8d"},
         {24h * 729, "729d"}, {24h * 730, "2y"}, {24h * 731, "2y1d"}, {24h * 365 * 9, "9y"},
     };
     for (const auto& row : rows) EXPECT_EQ(human_duration(row.duration), row.text);
@@ -52,19 +52,25 @@ TEST(ApiTable, templates_print_paths) {
     } rows[] = {
         {"text", {.name = "A", .type = "string", .cell = "{status.phase}"}, R"(["x","Up"])"},
         {"a number", {.name = "A", .type = "integer", .cell = "{spec.replicas}"}, R"(["x",3])"},
-        {"a number as text", {.name = "A", .type = "string", .cell = "{spec.replicas}"},
+        {"a number as text",
+         {.name = "A", .type = "string", .cell = "{spec.replicas}"},
          R"(["x","3"])"},
         {"a boolean", {.name = "A", .type = "boolean", .cell = "{spec.on}"}, R"(["x",true])"},
-        {"several values", {.name = "A", .type = "string", .cell = "{spec.images[*]}"},
+        {"several values",
+         {.name = "A", .type = "string", .cell = "{spec.images[*]}"},
          R"(["x","a,b"])"},
         {"missing text", {.name = "A", .type = "string", .cell = "{status.nope}"}, R"(["x",""])"},
         {"missing with a word for it",
-         {.name = "A", .type = "string", .cell = "{status.nope|<none>}"}, R"(["x","<none>"])"},
-        {"mixed", {.name = "A", .type = "string", .cell = "{status.ready|0}/{spec.replicas}!"},
+         {.name = "A", .type = "string", .cell = "{status.nope|<none>}"},
+         R"(["x","<none>"])"},
+        {"mixed",
+         {.name = "A", .type = "string", .cell = "{status.ready|0}/{spec.replicas}!"},
          R"(["x","0/3!"])"},
-        {"an age", {.name = "Age", .type = "date", .cell = "{metadata.creationTimestamp}"},
+        {"an age",
+         {.name = "Age", .type = "date", .cell = "{metadata.creationTimestamp}"},
          R"(["x","3m"])"},
-        {"no instant", {.name = "Age", .type = "date", .cell = "{status.at}"},
+        {"no instant",
+         {.name = "Age", .type = "date", .cell = "{status.at}"},
          R"(["x","<unknown>"])"},
         {"the instant",
          {.name = "Created At", .type = "date", .cell = "{metadata.creationTimestamp}"},
@@ -83,23 +89,24 @@ TEST(ApiTable, templates_print_paths) {
 
 TEST(ApiTable, a_table_has_what_clients_read) {
     Arena arena;
-    const Column column{.name = "Phase", .type = "string", .doc = "Where.", .priority = 1,
-                        .cell = "{p}"};
+    const Column column{
+        .name = "Phase", .type = "string", .doc = "Where.", .priority = 1, .cell = "{p}"};
     const Kind kind{.version = "v1", .kind = "Set", .columns = {&column, 1}};
     const auto document = codec::parse_json(
         R"({"kind":"Set","metadata":{"name":"x","resourceVersion":"7"},"p":"Up"})");
     const std::span objects{&document->root, 1};
-    EXPECT_EQ(codec::to_json(make_table(kind, objects, IncludeObject::Metadata, "meta.k8s.io/v1",
-                                        "12", now, arena)),
-              R"({"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"12"},)"
-              R"("columnDefinitions":[{"name":"Name","type":"string","format":"name",)"
-              R"("description":"What the object is called.","priority":0},{"name":"Phase",)"
-              R"("type":"string","format":"","description":"Where.","priority":1}],"rows":[{)"
-              R"("cells":["x","Up"],"object":{"kind":"PartialObjectMetadata",)"
-              R"("apiVersion":"meta.k8s.io/v1","metadata":{"name":"x","resourceVersion":"7"}}}]})");
-    EXPECT_EQ(codec::to_json(make_table(kind, {}, IncludeObject::None, "meta.k8s.io/v1beta1", "",
-                                        now, arena)
-                                 .at_path({"rows"})[0]),
+    EXPECT_EQ(
+        codec::to_json(
+            make_table(kind, objects, IncludeObject::Metadata, "meta.k8s.io/v1", "12", now, arena)),
+        R"({"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"12"},)"
+        R"("columnDefinitions":[{"name":"Name","type":"string","format":"name",)"
+        R"("description":"What the object is called.","priority":0},{"name":"Phase",)"
+        R"("type":"string","format":"","description":"Where.","priority":1}],"rows":[{)"
+        R"("cells":["x","Up"],"object":{"kind":"PartialObjectMetadata",)"
+        R"("apiVersion":"meta.k8s.io/v1","metadata":{"name":"x","resourceVersion":"7"}}}]})");
+    EXPECT_EQ(codec::to_json(
+                  make_table(kind, {}, IncludeObject::None, "meta.k8s.io/v1beta1", "", now, arena)
+                      .at_path({"rows"})[0]),
               "[]");
     const Json row = make_table_row(kind, document->root, IncludeObject::Object, now, arena);
     EXPECT_EQ(codec::to_json(row),

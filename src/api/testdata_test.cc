@@ -1,5 +1,5 @@
-// Kubernetes' own round-trip files (kubernetes/api, testdata) through every walker: what it calls an
-// object with every field set must be known whole, and come back the same from each encoding.
+// Kubernetes' own round-trip files (kubernetes/api, testdata) through every walker: what it calls
+// an object with every field set must be known whole, and come back the same from each encoding.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -133,7 +133,8 @@ TEST(Testdata, protobuf_and_json_say_the_same) {
         const auto again = decode_protobuf(*sample.message, bytes, document->arena);
         ASSERT_TRUE(again);
         EXPECT_TRUE(*again == *decoded) << sample.file;
-        if (bytes == envelope->raw) ++same_bytes;
+        if (bytes == envelope->raw)
+            ++same_bytes;
         else if (std::getenv("SKIFF_TEST_VERBOSE"))
             std::cerr << "other bytes: " << sample.file << "\n";
     }

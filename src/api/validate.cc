@@ -176,8 +176,10 @@ Error invalid_error(const Kind& kind, std::string_view name, std::vector<Cause> 
         append(what, i ? ", " : "", causes[i].field, ": ", causes[i].message);
     if (causes.size() > 1) what += ']';
     Error error{.reason = Reason::Invalid, .message = std::move(what), .causes = std::move(causes)};
-    error.subject = ErrorSubject{.group = std::string{kind.group}, .kind = std::string{kind.kind},
-                                 .name = std::string{name}, .uid = {}};
+    error.subject = ErrorSubject{.group = std::string{kind.group},
+                                 .kind = std::string{kind.kind},
+                                 .name = std::string{name},
+                                 .uid = {}};
     return error;
 }
 

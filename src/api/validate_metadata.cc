@@ -173,7 +173,8 @@ class Metadata {
         if (!added.empty())
             add_forbidden(causes_, path_.child("finalizers"),
                           concat("no new finalizers can be added if the object is being deleted, "
-                                 "found new finalizers []string{", added, "}"));
+                                 "found new finalizers []string{",
+                                 added, "}"));
     }
 
     const Kind& kind_;

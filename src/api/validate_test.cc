@@ -28,15 +28,18 @@ TEST(ValidateMetadata, create) {
         return wrong(config_map(), concat(R"({"metadata":)", metadata, "}"));
     };
     EXPECT_EQ(in(R"({"name":"a.b-c","namespace":"n","labels":{"x.y/z":"A_1.b"},
-                     "annotations":{"A/B":"any thing"}})"), "");
-    EXPECT_EQ(in("{}"), "Required metadata.name: Required value: name or generateName is required\n"
-                        "Required metadata.namespace: Required value\n");
+                     "annotations":{"A/B":"any thing"}})"),
+              "");
+    EXPECT_EQ(in("{}"),
+              "Required metadata.name: Required value: name or generateName is required\n"
+              "Required metadata.namespace: Required value\n");
     EXPECT_EQ(in(R"({"generateName":"ok-","name":"x","namespace":"n"})"), "");
-    EXPECT_EQ(in(R"({"name":"Web_1","namespace":"n"})"),
-              "Invalid metadata.name: Invalid value: \"Web_1\": a lowercase RFC 1123 subdomain "
-              "must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-              "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-              "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')\n");
+    EXPECT_EQ(
+        in(R"({"name":"Web_1","namespace":"n"})"),
+        "Invalid metadata.name: Invalid value: \"Web_1\": a lowercase RFC 1123 subdomain "
+        "must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+        "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+        "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')\n");
     EXPECT_EQ(in(R"({"name":"a","namespace":"n.m"})"),
               "Invalid metadata.namespace: Invalid value: \"n.m\": must not contain dots\n");
     EXPECT_NE(
@@ -54,9 +57,11 @@ TEST(ValidateMetadata, create) {
     EXPECT_NE(in(R"({"name":"a","namespace":"n","ownerReferences":[
         {"apiVersion":"v1","kind":"K","name":"n","uid":"u","controller":true},
         {"apiVersion":"v1","kind":"K","name":"m","uid":"v","controller":true}]})")
-                  .find("Only one reference can have Controller set to true"), std::string::npos);
+                  .find("Only one reference can have Controller set to true"),
+              std::string::npos);
     EXPECT_NE(in(R"({"name":"a","namespace":"n","finalizers":["orphan","foregroundDeletion"]})")
-                  .find("cannot be both set"), std::string::npos);
+                  .find("cannot be both set"),
+              std::string::npos);
     EXPECT_EQ(
         wrong(*builtin_kind("", "v1", "Namespace"), R"({"metadata":{"name":"a","namespace":"b"}})"),
         "Forbidden metadata.namespace: Forbidden: not allowed on this type\n");
@@ -83,21 +88,45 @@ constexpr std::string_view name_key[] = {"name"};
 constexpr std::string_view pair_key[] = {"name", "port"};
 constexpr Field item_fields[] = {
     {.number = 1, .name = "name", .required = true, .format = Format::Dns1123Label},
-    {.number = 2, .name = "port", .type = Type::Int32, .required = true,
+    {.number = 2,
+     .name = "port",
+     .type = Type::Int32,
+     .required = true,
      .format = Format::PortNumber},
 };
 constexpr Message item{.name = "t.v1.Item", .fields = item_fields};
 constexpr Field spec_fields[] = {
     {.number = 1, .name = "colour", .enum_values = colours},
-    {.number = 2, .name = "replicas", .type = Type::Int32, .presence = Presence::Optional,
+    {.number = 2,
+     .name = "replicas",
+     .type = Type::Int32,
+     .presence = Presence::Optional,
      .has_min = true},
-    {.number = 3, .name = "percent", .type = Type::Int64, .has_min = true, .has_max = true,
-     .min = 1, .max = 100},
+    {.number = 3,
+     .name = "percent",
+     .type = Type::Int64,
+     .has_min = true,
+     .has_max = true,
+     .min = 1,
+     .max = 100},
     {.number = 4, .name = "fixed", .immutable = true},
-    {.number = 5, .name = "items", .type = Type::Message, .shape = Shape::List, .required = true,
-     .message = &item, .list_type = ListType::Map, .map_keys = name_key, .unique = true},
-    {.number = 6, .name = "pairs", .type = Type::Message, .shape = Shape::List, .message = &item,
-     .list_type = ListType::Map, .map_keys = pair_key, .unique = true},
+    {.number = 5,
+     .name = "items",
+     .type = Type::Message,
+     .shape = Shape::List,
+     .required = true,
+     .message = &item,
+     .list_type = ListType::Map,
+     .map_keys = name_key,
+     .unique = true},
+    {.number = 6,
+     .name = "pairs",
+     .type = Type::Message,
+     .shape = Shape::List,
+     .message = &item,
+     .list_type = ListType::Map,
+     .map_keys = pair_key,
+     .unique = true},
     {.number = 7, .name = "set", .shape = Shape::List, .list_type = ListType::Set, .unique = true},
     {.number = 8, .name = "keys", .shape = Shape::Map, .format = Format::ConfigMapKey},
     {.number = 9, .name = "when", .type = Type::Time, .required = true},
@@ -108,7 +137,10 @@ constexpr Field thing_fields[] = {
     {.number = 2, .name = "spec", .type = Type::Message, .message = &spec},
 };
 constexpr Message thing_message{.name = "t.v1.Thing", .fields = thing_fields};
-constexpr Kind thing{.group = "t", .version = "v1", .kind = "Thing", .scope = Scope::Cluster,
+constexpr Kind thing{.group = "t",
+                     .version = "v1",
+                     .kind = "Thing",
+                     .scope = Scope::Cluster,
                      .message = &thing_message};
 
 TEST(Validate, what_tables_can_say) {

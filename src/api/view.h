@@ -29,14 +29,14 @@ enum class ViewType : uint8_t {
     Double,
     String,
     Interned,
-    Bytes,       // std::string of decoded bytes
+    Bytes,   // std::string of decoded bytes
     Time,
     MicroTime,
     Duration,
     Quantity,
     IntOrString,
     Message,
-    Raw,         // std::string of JSON text
+    Raw,   // std::string of JSON text
     StringList,
 };
 

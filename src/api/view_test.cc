@@ -52,7 +52,10 @@ void check_pod(const view::Pod& pod) {
     EXPECT_EQ(pod.spec.initContainers[0].restartPolicy, "Always");
     ASSERT_TRUE(pod.spec.affinity);
     EXPECT_EQ(pod.spec.affinity->nodeAffinity->requiredDuringSchedulingIgnoredDuringExecution
-                  ->nodeSelectorTerms[0].matchExpressions[0].operator_, "In");
+                  ->nodeSelectorTerms[0]
+                  .matchExpressions[0]
+                  .operator_,
+              "In");
     EXPECT_EQ(pod.spec.tolerations[0].tolerationSeconds, 300);
     ASSERT_TRUE(pod.status.startTime);
     EXPECT_EQ(rfc3339(*pod.status.startTime), "2026-01-02T03:04:05Z");

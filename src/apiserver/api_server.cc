@@ -10,12 +10,23 @@
 
 namespace skiff::apiserver {
 
-ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor& executor, ApiServerOptions options)
-    : store_{store}, clock_{clock}, random_{random}, executor_{executor}, catalog_{api::builtin_kinds(), store},
-      registry_{{.store = store_, .catalog = catalog_, .clock = clock_, .random = random_, .executor = executor_}},
-      tokens_{std::move(options.service_account_key_pem), options.issuer, clock_}, authorizer_{fixed_authorizer()},
+ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor& executor,
+                     ApiServerOptions options)
+    : store_{store},
+      clock_{clock},
+      random_{random},
+      executor_{executor},
+      catalog_{api::builtin_kinds(), store},
+      registry_{{.store = store_,
+                 .catalog = catalog_,
+                 .clock = clock_,
+                 .random = random_,
+                 .executor = executor_}},
+      tokens_{std::move(options.service_account_key_pem), options.issuer, clock_},
+      authorizer_{fixed_authorizer()},
       node_proxy_{registry_, std::move(options.node_tls), std::move(options.node_addresses)} {
-    tokens_.set_exists([this](const TokenSubject& subject) { return token_subject_exists(subject); });
+    tokens_.set_exists(
+        [this](const TokenSubject& subject) { return token_subject_exists(subject); });
     authenticator_.add(static_tokens(std::move(options.tokens), clock_));
     for (auto& tokens : options.token_authenticators) authenticator_.add(std::move(tokens));
     authenticator_.add([this](std::string_view token) { return tokens_.authenticate(token); });
@@ -49,15 +60,27 @@ std::vector<Question> impersonation_questions(const User& other) {
     const auto parts = split(other.name, ':');
     const bool account = parts.size() == 4 && parts[0] == "system" && parts[1] == "serviceaccount";
     std::vector<Question> questions;
-    if (account) questions.push_back({.verb = "impersonate", .resource = "serviceaccounts", .name_space = parts[2], .name = parts[3]});
-    else questions.push_back({.verb = "impersonate", .resource = "users", .name = other.name});
+    if (account)
+        questions.push_back({.verb = "impersonate",
+                             .resource = "serviceaccounts",
+                             .name_space = parts[2],
+                             .name = parts[3]});
+    else
+        questions.push_back({.verb = "impersonate", .resource = "users", .name = other.name});
     constexpr std::string_view group = "authentication.k8s.io";
-    if (!other.uid.empty()) questions.push_back({.verb = "impersonate", .group = group, .resource = "uids", .name = other.uid});
+    if (!other.uid.empty())
+        questions.push_back(
+            {.verb = "impersonate", .group = group, .resource = "uids", .name = other.uid});
     for (const auto& [key, values] : other.extra)
         for (const auto& value : values)
-            questions.push_back({.verb = "impersonate", .group = group, .resource = "userextras", .subresource = key, .name = value});
+            questions.push_back({.verb = "impersonate",
+                                 .group = group,
+                                 .resource = "userextras",
+                                 .subresource = key,
+                                 .name = value});
     for (const auto& name : other.groups) {
-        const bool own = account && (name == "system:serviceaccounts" || name == concat("system:serviceaccounts:", parts[2]));
+        const bool own = account && (name == "system:serviceaccounts" ||
+                                     name == concat("system:serviceaccounts:", parts[2]));
         if (own || name == "system:authenticated") continue;   // come with the name
         questions.push_back({.verb = "impersonate", .resource = "groups", .name = name});
     }
@@ -73,7 +96,8 @@ void ApiServer::serve(const CallPtr& call) {
         TRY(const auto other, impersonated(call->request));
         if (other) {
             for (const auto& question : impersonation_questions(*other))
-                if (!authorizer_.allows(call->user, question)) return std::unexpected{forbidden(call->user, question)};
+                if (!authorizer_.allows(call->user, question))
+                    return std::unexpected{forbidden(call->user, question)};
             call->user = *other;
         }
         serve_authenticated(call);
@@ -85,8 +109,9 @@ namespace {
 
 // A metric's label must not be whatever a client calls its method.
 std::string_view known_verb(std::string_view verb) {
-    constexpr std::string_view verbs[] = {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection",
-                                          "head", "post", "put", "options"};
+    constexpr std::string_view verbs[] = {"get",    "list",  "watch",  "create",
+                                          "update", "patch", "delete", "deletecollection",
+                                          "head",   "post",  "put",    "options"};
     const auto* found = std::ranges::find(verbs, verb);
     return found == std::end(verbs) ? std::string_view{"other"} : *found;
 }
@@ -102,10 +127,12 @@ Result<> ApiServer::prepare(Call& call) {
     const auto started = clock_.monotonic();
     call.on_answer = [this, started, verb = call.info.verb, known = call.resource != nullptr,
                       resource = call.info.resource](int status) {
-        metrics_.count(known_verb(verb), known ? resource : "", status, clock_.monotonic() - started);
+        metrics_.count(known_verb(verb), known ? resource : "", status,
+                       clock_.monotonic() - started);
     };
     const auto question = question_of(call.info);
-    if (!authorizer_.allows(call.user, question)) return std::unexpected{forbidden(call.user, question)};
+    if (!authorizer_.allows(call.user, question))
+        return std::unexpected{forbidden(call.user, question)};
     return {};
 }
 
@@ -117,7 +144,8 @@ void ApiServer::serve_authenticated(const CallPtr& call) {
     });
 }
 
-Result<std::unique_ptr<WatchFeed>> ApiServer::open_watch(const CallPtr& call, std::function<void()> notify) {
+Result<std::unique_ptr<WatchFeed>> ApiServer::open_watch(const CallPtr& call,
+                                                         std::function<void()> notify) {
     TRY_OK(prepare(*call));
     if (!call->resource || !call->resource->persistent)
         return fail(Reason::NotFound, "the server could not find the requested resource");
@@ -129,14 +157,17 @@ Result<std::unique_ptr<WatchFeed>> ApiServer::open_watch(const CallPtr& call, st
 namespace {
 
 Error no_such_resource() {
-    return {.reason = Reason::NotFound, .message = "the server could not find the requested resource"};
+    return {.reason = Reason::NotFound,
+            .message = "the server could not find the requested resource"};
 }
 
 Error not_allowed() {
-    return {.reason = Reason::MethodNotAllowed, .message = "the server does not allow this method on the requested resource"};
+    return {.reason = Reason::MethodNotAllowed,
+            .message = "the server does not allow this method on the requested resource"};
 }
 
-// As upstream words it: "events.k8s.io/v1beta1 Event is deprecated in v1.19+; use events.k8s.io/v1 Event".
+// As upstream words it: "events.k8s.io/v1beta1 Event is deprecated in v1.19+; use events.k8s.io/v1
+// Event".
 std::string deprecation_of(const ServedResource& resource) {
     const auto& kind = *resource.kind;
     auto text = concat(resource.api_version(), " ", kind.kind, " is deprecated");
@@ -155,7 +186,8 @@ bool is_routed(const ServedResource& resource, const RequestInfo& info) {
 
 // Whether the verb is served at this path: on the collection of all namespaces only reads are, a
 // POST names no object, PUT and PATCH name one. Proxies take what comes.
-bool takes_verb(const ServedResource& resource, const api::Subresource* sub, const RequestInfo& info) {
+bool takes_verb(const ServedResource& resource, const api::Subresource* sub,
+                const RequestInfo& info) {
     if (sub) {
         if (sub->name == "proxy") return true;
         const auto verbs = split(sub->verbs, ',');
@@ -181,11 +213,15 @@ void ApiServer::dispatch(const CallPtr& call) {
     const auto& info = call->info;
     // kubectl asks for these before it says that a kind is unknown; until they can be made there
     // are none, which is an answer.
-    if (!call->resource && info.group == "apiextensions.k8s.io" && info.resource == "customresourcedefinitions" && info.verb == "list") {
-        return call->answer(json_response(200, R"({"kind":"CustomResourceDefinitionList","apiVersion":"apiextensions.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]})"));
+    if (!call->resource && info.group == "apiextensions.k8s.io" &&
+        info.resource == "customresourcedefinitions" && info.verb == "list") {
+        return call->answer(json_response(
+            200,
+            R"({"kind":"CustomResourceDefinitionList","apiVersion":"apiextensions.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]})"));
     }
     if (!call->resource) return call->fail(no_such_resource());
-    const auto* sub = info.subresource.empty() ? nullptr : call->resource->subresource(info.subresource);
+    const auto* sub =
+        info.subresource.empty() ? nullptr : call->resource->subresource(info.subresource);
     if (!info.subresource.empty() && !sub) return call->fail(no_such_resource());
     if (!is_routed(*call->resource, info)) return call->fail(no_such_resource());
     if (!takes_verb(*call->resource, sub, info)) return call->fail(not_allowed());
@@ -198,12 +234,15 @@ void ApiServer::dispatch(const CallPtr& call) {
     call->accepted = *accepted;
     const auto work = [this, call] {
         if (serve_review(call, {registry_, authorizer_, tokens_, authenticator_})) return;
-        if (!call->resource->persistent && call->info.resource != "bindings") return call->fail(not_allowed());
+        if (!call->resource->persistent && call->info.resource != "bindings")
+            return call->fail(not_allowed());
         if (call->info.verb == "watch") return serve_watch(call, registry_.parts());
         registry_.serve(call);
     };
-    if (call->request.body.size() > inline_body_bytes_max) executor_.post(work);
-    else work();
+    if (call->request.body.size() > inline_body_bytes_max)
+        executor_.post(work);
+    else
+        work();
 }
 
 bool ApiServer::serve_plain(const CallPtr& call) {
@@ -218,15 +257,20 @@ bool ApiServer::serve_plain(const CallPtr& call) {
     if (ready || path == "/healthz" || path == "/livez" || path.starts_with("/livez/")) {
         const bool well = !ready || ready_;
         const auto name = path.substr(1, path.find('/', 1) - 1);
-        const bool verbose = std::ranges::any_of(call->options.query, [](const auto& q) { return q.first == "verbose"; });
+        const bool verbose = std::ranges::any_of(
+            call->options.query, [](const auto& q) { return q.first == "verbose"; });
         if (!verbose && well) return call->answer(text_response(200, "ok")), true;
-        auto text = concat("[+]ping ok\n", well ? "[+]store ok\n" : "[-]store failed: the server is starting or stopping\n",
-                           name, well ? " check passed\n" : " check failed\n");
+        auto text =
+            concat("[+]ping ok\n",
+                   well ? "[+]store ok\n" : "[-]store failed: the server is starting or stopping\n",
+                   name, well ? " check passed\n" : " check failed\n");
         call->answer(text_response(well ? 200 : 500, std::move(text)));
         return true;
     }
     if (path == "/") {
-        call->answer(json_response(200, R"({"paths":["/api","/api/v1","/apis","/healthz","/livez","/metrics","/openapi/v2","/openapi/v3","/readyz","/version"]})"));
+        call->answer(json_response(
+            200,
+            R"({"paths":["/api","/api/v1","/apis","/healthz","/livez","/metrics","/openapi/v2","/openapi/v3","/readyz","/version"]})"));
         return true;
     }
     return false;
@@ -237,7 +281,8 @@ namespace {
 // 304 when the client has it already. Documents change with the binary only.
 void answer_document(Call& call, std::string body, std::string_view type) {
     const auto tag = concat('"', hex(net::sha256(body)), '"');
-    const bool known = call.request.headers.has_token("if-none-match", tag) || call.request.headers.has_token("if-none-match", "*");
+    const bool known = call.request.headers.has_token("if-none-match", tag) ||
+                       call.request.headers.has_token("if-none-match", "*");
     auto response = known ? net::Response{.status = 304} : json_response(200, std::move(body));
     if (!known) response.headers.set("content-type", type);
     response.headers.add("etag", tag);
@@ -246,7 +291,8 @@ void answer_document(Call& call, std::string body, std::string_view type) {
 }
 
 std::string openapi_v3_of(std::span<const api::Kind* const> kinds, std::string_view rest) {
-    if (rest.starts_with("api/")) return api::openapi_v3(kinds, {.group = {}, .version = rest.substr(4)});
+    if (rest.starts_with("api/"))
+        return api::openapi_v3(kinds, {.group = {}, .version = rest.substr(4)});
     if (!rest.starts_with("apis/")) return {};
     const auto [group, version] = cut(rest.substr(5), '/');
     return api::openapi_v3(kinds, {.group = group, .version = version.value_or("")});
@@ -265,9 +311,11 @@ bool ApiServer::serve_openapi(const CallPtr& call) {
             const auto accept = call->request.headers.find("accept").value_or("");
             if (accept.find("com.github.proto-openapi.spec.v2") == std::string_view::npos)
                 return answer_document(*call, api::openapi_v2(kinds), "application/json");
-            return answer_document(*call, api::openapi_v2_protobuf(kinds), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+            return answer_document(*call, api::openapi_v2_protobuf(kinds),
+                                   "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
         }
-        auto body = path == "/openapi/v3" ? api::openapi_v3_index(kinds) : openapi_v3_of(kinds, path.substr(v3.size()));
+        auto body = path == "/openapi/v3" ? api::openapi_v3_index(kinds)
+                                          : openapi_v3_of(kinds, path.substr(v3.size()));
         if (body.empty()) return call->answer(text_response(404, "404 page not found\n"));
         answer_document(*call, std::move(body), "application/json");
     });
@@ -289,7 +337,8 @@ const api::Kind* kind_of_key(std::string_view key) {
 
 }   // namespace
 
-std::shared_ptr<const store::Attributes> ApiServer::describe(std::string_view key, std::string_view text) {
+std::shared_ptr<const store::Attributes> ApiServer::describe(std::string_view key,
+                                                             std::string_view text) {
     const auto* kind = kind_of_key(key);
     const auto document = codec::parse_json(text);
     if (!kind || !document) return std::make_shared<const store::Attributes>();

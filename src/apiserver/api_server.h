@@ -31,20 +31,23 @@ struct ApiServerOptions {
 
 class ApiServer {
   public:
-    ApiServer(store::Store& store, Clock& clock, Random& random, Executor& executor, ApiServerOptions options);
+    ApiServer(store::Store& store, Clock& clock, Random& random, Executor& executor,
+              ApiServerOptions options);
     ~ApiServer();
 
     net::Handler handler();   // for net::Server; outlive every request
     // A client inside this process, past authentication, as `user`.
     std::unique_ptr<client::Transport> transport_as(User user);
     // What the store needs to know of an object it loads (store::StoreOptions::describe).
-    static std::shared_ptr<const store::Attributes> describe(std::string_view key, std::string_view text);
+    static std::shared_ptr<const store::Attributes> describe(std::string_view key,
+                                                             std::string_view text);
     void set_ready(bool ready) { ready_ = ready; }   // readyz; false while starting or stopping
 
     // The pipeline from authorization on; for handler() and the local transport.
     void serve_authenticated(const CallPtr& call);
     // The same checks, then the feed itself instead of an answer; the call counts as answered.
-    Result<std::unique_ptr<WatchFeed>> open_watch(const CallPtr& call, std::function<void()> notify);
+    Result<std::unique_ptr<WatchFeed>> open_watch(const CallPtr& call,
+                                                  std::function<void()> notify);
     Registry& registry() { return registry_; }
 
   private:

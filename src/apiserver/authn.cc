@@ -19,7 +19,8 @@ bool equal_in_constant_time(std::string_view left, std::string_view right) {
 }   // namespace
 
 User anonymous_user() {
-    return {.name = "system:anonymous", .uid = {}, .groups = {"system:unauthenticated"}, .extra = {}};
+    return {
+        .name = "system:anonymous", .uid = {}, .groups = {"system:unauthenticated"}, .extra = {}};
 }
 
 void add_authenticated_group(User& user) {
@@ -31,19 +32,28 @@ namespace {
 
 constexpr std::string_view node_prefix = "system:node:";
 
-Error unauthorized(std::string why) { return {.reason = Reason::Unauthorized, .message = std::move(why)}; }
+Error unauthorized(std::string why) {
+    return {.reason = Reason::Unauthorized, .message = std::move(why)};
+}
 
 Result<User> user_of(const net::Peer::Certificate& certificate) {
-    User user{.name = certificate.common_name, .uid = {}, .groups = certificate.organizations, .extra = {}};
+    User user{.name = certificate.common_name,
+              .uid = {},
+              .groups = certificate.organizations,
+              .extra = {}};
     if (user.in_group("system:nodes") && !names_node(user))
-        return std::unexpected{unauthorized(concat("client certificate: one of system:nodes must be named system:node:NAME, not \"", user.name, "\""))};
+        return std::unexpected{unauthorized(
+            concat("client certificate: one of system:nodes must be named system:node:NAME, not \"",
+                   user.name, "\""))};
     add_authenticated_group(user);
     return user;
 }
 
 }   // namespace
 
-bool names_node(const User& user) { return user.name.starts_with(node_prefix) && user.name.size() > node_prefix.size(); }
+bool names_node(const User& user) {
+    return user.name.starts_with(node_prefix) && user.name.size() > node_prefix.size();
+}
 
 // A good certificate first, then the token (upstream's order); what was wrong with a certificate
 // counts when no token says who it is.
@@ -62,7 +72,8 @@ Result<User> Authenticator::identify(const net::Request& request) const {
         return std::unexpected{unauthorized()};
     }
     if (request.peer && !request.peer->certificate_problem.empty())
-        return std::unexpected{unauthorized(concat("client certificate: ", request.peer->certificate_problem))};
+        return std::unexpected{
+            unauthorized(concat("client certificate: ", request.peer->certificate_problem))};
     return anonymous_user();
 }
 
@@ -72,7 +83,8 @@ namespace {
 void add_account_groups(User& user) {
     const auto parts = split(user.name, ':');
     const bool account = parts.size() == 4 && parts[0] == "system" && parts[1] == "serviceaccount";
-    if (account && user.groups.empty()) user.groups = {"system:serviceaccounts", concat("system:serviceaccounts:", parts[2])};
+    if (account && user.groups.empty())
+        user.groups = {"system:serviceaccounts", concat("system:serviceaccounts:", parts[2])};
 }
 
 }   // namespace
@@ -80,9 +92,12 @@ void add_account_groups(User& user) {
 Result<std::optional<User>> impersonated(const net::Request& request) {
     User user;
     for (const auto& [name, value] : request.headers) {
-        if (name == "impersonate-user") user.name = value;
-        else if (name == "impersonate-uid") user.uid = value;
-        else if (name == "impersonate-group") user.groups.push_back(value);
+        if (name == "impersonate-user")
+            user.name = value;
+        else if (name == "impersonate-uid")
+            user.uid = value;
+        else if (name == "impersonate-group")
+            user.groups.push_back(value);
         else if (name.starts_with("impersonate-extra-"))
             user.extra[net::percent_decoded(name.substr(18))].push_back(value);
     }
@@ -100,12 +115,14 @@ Result<std::optional<User>> impersonated(const net::Request& request) {
 }
 
 TokenAuthenticator static_tokens(std::vector<StaticToken> tokens, Clock& clock) {
-    return [tokens = std::move(tokens), &clock](std::string_view token) -> std::optional<Result<User>> {
+    return [tokens = std::move(tokens),
+            &clock](std::string_view token) -> std::optional<Result<User>> {
         const StaticToken* found = nullptr;
         for (const auto& known : tokens)
             if (equal_in_constant_time(known.token, token)) found = &known;
         if (!found) return std::nullopt;
-        if (found->expires && clock.now() >= *found->expires) return std::unexpected{unauthorized()};
+        if (found->expires && clock.now() >= *found->expires)
+            return std::unexpected{unauthorized()};
         return found->user;
     };
 }

@@ -12,10 +12,10 @@ namespace {
 struct Rule {
     std::string_view subject;   // "group:…" or "user:…"
     std::string_view verbs;
-    std::string_view groups;    // "" alone is core, so lists write it as "core"
+    std::string_view groups;   // "" alone is core, so lists write it as "core"
     std::string_view resources;
-    std::string_view paths;     // non-resource paths, a trailing * is a prefix
-    bool own_name = false;      // only the object named after the user: a node its Node
+    std::string_view paths;   // non-resource paths, a trailing * is a prefix
+    bool own_name = false;    // only the object named after the user: a node its Node
 };
 
 constexpr std::string_view controllers = "group:system:serviceaccounts:kube-system";
@@ -26,15 +26,20 @@ constexpr std::array rules{
          "selfsubjectaccessreviews,selfsubjectrulesreviews", ""},
     Rule{"group:system:authenticated", "create", "authentication.k8s.io", "selfsubjectreviews", ""},
     Rule{"group:system:authenticated", "get", "", "",
-         "/api,/api/*,/apis,/apis/*,/openapi,/openapi/*,/version,/version/,/healthz,/livez,/livez/*,/readyz,/readyz/*"},
-    Rule{"group:system:unauthenticated", "get", "", "", "/version,/version/,/healthz,/livez,/readyz"},
+         "/api,/api/*,/apis,/apis/*,/openapi,/openapi/*,/version,/version/,/healthz,/livez,/livez/"
+         "*,/readyz,/readyz/*"},
+    Rule{"group:system:unauthenticated", "get", "", "",
+         "/version,/version/,/healthz,/livez,/readyz"},
     Rule{"group:system:bootstrappers", "create,get,list,watch", "certificates.k8s.io",
          "certificatesigningrequests", ""},
     // A bootstrap token whose certificate was signed may read it, and ask for no other.
-    Rule{"group:system:bootstrappers:used", "get,list,watch", "certificates.k8s.io", "certificatesigningrequests", ""},
+    Rule{"group:system:bootstrappers:used", "get,list,watch", "certificates.k8s.io",
+         "certificatesigningrequests", ""},
     // A node agent. The Node authorizer will narrow the reads to what its own pods need.
     Rule{"group:system:nodes", "get,list,watch", "core",
-         "pods,nodes,services,endpoints,configmaps,secrets,serviceaccounts,namespaces,persistentvolumeclaims,persistentvolumes", ""},
+         "pods,nodes,services,endpoints,configmaps,secrets,serviceaccounts,namespaces,"
+         "persistentvolumeclaims,persistentvolumes",
+         ""},
     Rule{"group:system:nodes", "get,list,watch", "discovery.k8s.io", "endpointslices", ""},
     Rule{"group:system:nodes", "create,delete", "core", "pods", ""},
     Rule{"group:system:nodes", "update,patch", "core", "pods/status", ""},
@@ -43,8 +48,10 @@ constexpr std::array rules{
     Rule{"group:system:nodes", "update,patch,delete", "core", "nodes,nodes/status", "", true},
     Rule{"group:system:nodes", "create,patch,update", "core,events.k8s.io", "events", ""},
     Rule{"group:system:nodes", "create", "coordination.k8s.io", "leases", ""},
-    Rule{"group:system:nodes", "get,update,patch,delete", "coordination.k8s.io", "leases", "", true},
-    Rule{"group:system:nodes", "create,get,list,watch", "certificates.k8s.io", "certificatesigningrequests", ""},
+    Rule{"group:system:nodes", "get,update,patch,delete", "coordination.k8s.io", "leases", "",
+         true},
+    Rule{"group:system:nodes", "create,get,list,watch", "certificates.k8s.io",
+         "certificatesigningrequests", ""},
     Rule{"group:system:nodes", "create", "authentication.k8s.io", "tokenreviews", ""},
     Rule{"group:system:nodes", "create", "authorization.k8s.io", "subjectaccessreviews", ""},
     // The scheduler and the controllers, each under its own name.
@@ -52,22 +59,29 @@ constexpr std::array rules{
     Rule{"user:system:kube-scheduler", "create", "core", "pods/binding,bindings", ""},
     Rule{"user:system:kube-scheduler", "patch,update", "core", "pods/status", ""},
     Rule{"user:system:kube-scheduler", "create,patch,update", "core,events.k8s.io", "events", ""},
-    Rule{"user:system:kube-scheduler", "create,get,update,patch", "coordination.k8s.io", "leases", ""},
+    Rule{"user:system:kube-scheduler", "create,get,update,patch", "coordination.k8s.io", "leases",
+         ""},
     Rule{"user:system:serviceaccount:kube-system:namespace-controller",
          "get,list,watch,delete,deletecollection", "*", "*", ""},
-    Rule{"user:system:serviceaccount:kube-system:namespace-controller", "create,update,patch", "core",
-         "namespaces,namespaces/finalize,namespaces/status", ""},
+    Rule{"user:system:serviceaccount:kube-system:namespace-controller", "create,update,patch",
+         "core", "namespaces,namespaces/finalize,namespaces/status", ""},
     Rule{"user:system:serviceaccount:kube-system:service-account-controller",
          "create,get,list,watch", "core", "serviceaccounts,namespaces", ""},
-    Rule{"user:system:serviceaccount:kube-system:certificate-controller", "get,list,watch,delete,update,patch",
-         "certificates.k8s.io", "certificatesigningrequests,certificatesigningrequests/approval,certificatesigningrequests/status", ""},
-    Rule{"user:system:serviceaccount:kube-system:certificate-controller", "get,list,watch", "core", "nodes", ""},
-    Rule{"user:system:serviceaccount:kube-system:root-ca-controller", "create,get,list,watch,update,patch",
-         "core", "configmaps,namespaces", ""},
-    Rule{"user:system:serviceaccount:kube-system:node-controller", "get,list,watch,update,patch,delete", "core",
-         "nodes,nodes/status,pods,pods/status", ""},
-    Rule{"user:system:serviceaccount:kube-system:node-controller", "get,list,watch", "coordination.k8s.io", "leases", ""},
-    Rule{"user:system:serviceaccount:kube-system:pod-garbage-collector", "get,list,watch,delete", "core", "pods,nodes", ""},
+    Rule{"user:system:serviceaccount:kube-system:certificate-controller",
+         "get,list,watch,delete,update,patch", "certificates.k8s.io",
+         "certificatesigningrequests,certificatesigningrequests/"
+         "approval,certificatesigningrequests/status",
+         ""},
+    Rule{"user:system:serviceaccount:kube-system:certificate-controller", "get,list,watch", "core",
+         "nodes", ""},
+    Rule{"user:system:serviceaccount:kube-system:root-ca-controller",
+         "create,get,list,watch,update,patch", "core", "configmaps,namespaces", ""},
+    Rule{"user:system:serviceaccount:kube-system:node-controller",
+         "get,list,watch,update,patch,delete", "core", "nodes,nodes/status,pods,pods/status", ""},
+    Rule{"user:system:serviceaccount:kube-system:node-controller", "get,list,watch",
+         "coordination.k8s.io", "leases", ""},
+    Rule{"user:system:serviceaccount:kube-system:pod-garbage-collector", "get,list,watch,delete",
+         "core", "pods,nodes", ""},
     Rule{controllers, "create,patch,update", "core,events.k8s.io", "events", ""},
     Rule{controllers, "create,get,update,patch", "coordination.k8s.io", "leases", ""},
 };
@@ -86,13 +100,15 @@ bool listed(std::string_view list, std::string_view word) {
 bool path_listed(std::string_view list, std::string_view path) {
     for (const auto entry : split(list, ',')) {
         if (entry == "*" || entry == path) return true;
-        if (entry.ends_with('*') && path.starts_with(entry.substr(0, entry.size() - 1))) return true;
+        if (entry.ends_with('*') && path.starts_with(entry.substr(0, entry.size() - 1)))
+            return true;
     }
     return false;
 }
 
 bool is_subject(const Rule& rule, const User& user) {
-    if (rule.subject == "group:system:nodes") return user.in_group("system:nodes") && names_node(user);   // NodeIdentifier
+    if (rule.subject == "group:system:nodes")
+        return user.in_group("system:nodes") && names_node(user);   // NodeIdentifier
     if (rule.subject.starts_with("group:")) return user.in_group(rule.subject.substr(6));
     return rule.subject.substr(5) == user.name;
 }
@@ -108,7 +124,8 @@ bool covers(const Rule& rule, const User& user, const Question& question) {
     if (!listed(rule.resources, resource)) return false;
     constexpr std::string_view node_prefix = "system:node:";
     if (!rule.own_name) return true;
-    return user.name.starts_with(node_prefix) && user.name.substr(node_prefix.size()) == question.name;
+    return user.name.starts_with(node_prefix) &&
+           user.name.substr(node_prefix.size()) == question.name;
 }
 
 std::string json_list(std::string_view list) {
@@ -132,13 +149,14 @@ class FixedAuthorizer final : public Authorizer {
         for (const auto& rule : rules) {
             if (!is_subject(rule, user)) continue;
             if (!rule.groups.empty()) {
-                found.resource_rules.push_back(concat(R"({"verbs":)", json_list(rule.verbs), R"(,"apiGroups":)",
-                                                      json_list(rule.groups), R"(,"resources":)",
-                                                      json_list(rule.resources), "}"));
+                found.resource_rules.push_back(concat(
+                    R"({"verbs":)", json_list(rule.verbs), R"(,"apiGroups":)",
+                    json_list(rule.groups), R"(,"resources":)", json_list(rule.resources), "}"));
             }
             if (!rule.paths.empty()) {
                 found.non_resource_rules.push_back(concat(R"({"verbs":)", json_list(rule.verbs),
-                                                          R"(,"nonResourceURLs":)", json_list(rule.paths), "}"));
+                                                          R"(,"nonResourceURLs":)",
+                                                          json_list(rule.paths), "}"));
             }
         }
         return found;
@@ -148,9 +166,15 @@ class FixedAuthorizer final : public Authorizer {
 }   // namespace
 
 Question question_of(const RequestInfo& info) {
-    return {.verb = info.verb, .is_resource = info.is_resource, .group = info.group, .version = info.version,
-            .resource = info.resource, .subresource = info.subresource, .name_space = info.name_space,
-            .name = info.name, .path = info.path};
+    return {.verb = info.verb,
+            .is_resource = info.is_resource,
+            .group = info.group,
+            .version = info.version,
+            .resource = info.resource,
+            .subresource = info.subresource,
+            .name_space = info.name_space,
+            .name = info.name,
+            .path = info.path};
 }
 
 const Authorizer& fixed_authorizer() {
@@ -162,19 +186,24 @@ Error forbidden(const User& user, const Question& question) {
     if (user.anonymous()) return {.reason = Reason::Unauthorized, .message = "Unauthorized"};
     if (!question.is_resource) {
         return {.reason = Reason::Forbidden,
-                .message = concat("forbidden: User \"", user.name, "\" cannot ", question.verb, " path \"", question.path, "\"")};
+                .message = concat("forbidden: User \"", user.name, "\" cannot ", question.verb,
+                                  " path \"", question.path, "\"")};
     }
     std::string resource{question.resource};
     if (!question.subresource.empty()) append(resource, '/', question.subresource);
     std::string object{question.resource};
     if (!question.group.empty()) append(object, '.', question.group);
-    std::string text = concat(object, question.name.empty() ? "" : concat(" \"", question.name, "\""),
-                              " is forbidden: User \"", user.name, "\" cannot ", question.verb, " resource \"",
-                              resource, "\" in API group \"", question.group, "\"");
-    if (question.name_space.empty()) text += " at the cluster scope";
-    else append(text, " in the namespace \"", question.name_space, "\"");
+    std::string text =
+        concat(object, question.name.empty() ? "" : concat(" \"", question.name, "\""),
+               " is forbidden: User \"", user.name, "\" cannot ", question.verb, " resource \"",
+               resource, "\" in API group \"", question.group, "\"");
+    if (question.name_space.empty())
+        text += " at the cluster scope";
+    else
+        append(text, " in the namespace \"", question.name_space, "\"");
     Error error{.reason = Reason::Forbidden, .message = std::move(text)};
-    error.subject = ErrorSubject{.group = std::string{question.group}, .kind = std::string{question.resource},
+    error.subject = ErrorSubject{.group = std::string{question.group},
+                                 .kind = std::string{question.resource},
                                  .name = std::string{question.name}};
     return error;
 }

@@ -70,8 +70,9 @@ Result<> check_type(const Decoded& decoded, const api::Kind& kind) {
                                                "\" cannot be handled as a ", kind.kind));
     }
     if (!decoded.api_version.empty() && decoded.api_version != want) {
-        return fail(Reason::BadRequest, concat("the API version in the data (", decoded.api_version,
-                                               ") does not match the expected API version (", want, ")"));
+        return fail(Reason::BadRequest,
+                    concat("the API version in the data (", decoded.api_version,
+                           ") does not match the expected API version (", want, ")"));
     }
     return {};
 }
@@ -83,14 +84,16 @@ Result<> check_fields(Call& call, const api::Kind& kind, Document& document,
     api::NormalizeReport report;
     if (auto done = api::normalize(*kind.message, document.root, document.arena, report); !done) {
         auto error = std::move(done).error();
-        error.message = concat(kind.kind, " in version \"", kind.version, "\" cannot be handled as a ",
-                               kind.kind, ": ", error.message);
+        error.message = concat(kind.kind, " in version \"", kind.version,
+                               "\" cannot be handled as a ", kind.kind, ": ", error.message);
         return std::unexpected{std::move(error)};
     }
     if (call.options.field_validation == FieldValidation::Ignore) return {};
     std::vector<std::string> problems;
-    for (const auto& path : duplicates) problems.push_back(concat("duplicate field \"", path, "\""));
-    for (const auto& path : report.unknown_fields) problems.push_back(concat("unknown field \"", path, "\""));
+    for (const auto& path : duplicates)
+        problems.push_back(concat("duplicate field \"", path, "\""));
+    for (const auto& path : report.unknown_fields)
+        problems.push_back(concat("unknown field \"", path, "\""));
     if (problems.empty()) return {};
     if (call.options.field_validation == FieldValidation::Warn) {
         for (auto& problem : problems) call.warnings.push_back(std::move(problem));
@@ -98,8 +101,8 @@ Result<> check_fields(Call& call, const api::Kind& kind, Document& document,
     }
     const auto text = concat("strict decoding error: ", join(problems, ", "));
     if (!patch_note.empty()) return fail(Reason::BadRequest, concat(patch_note, text));
-    return fail(Reason::BadRequest, concat(kind.kind, " in version \"", kind.version, "\" cannot be handled as a ",
-                                           kind.kind, ": ", text));
+    return fail(Reason::BadRequest, concat(kind.kind, " in version \"", kind.version,
+                                           "\" cannot be handled as a ", kind.kind, ": ", text));
 }
 
 Result<Document> decode_body(Call& call, const api::Kind& kind) {
@@ -134,8 +137,9 @@ Result<Slice> served_bytes(const ServedResource& resource, const Bytes& stored_t
 Json partial_metadata(const Json& object, std::string_view meta_version, Arena& arena) {
     auto partial = Json::object();
     partial.set_borrowed(arena, "kind", Json::borrowed("PartialObjectMetadata"));
-    partial.set_borrowed(arena, "apiVersion",
-                         Json::borrowed(meta_version == "v1beta1" ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"));
+    partial.set_borrowed(
+        arena, "apiVersion",
+        Json::borrowed(meta_version == "v1beta1" ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1"));
     const auto* metadata = metadata_of(object);
     partial.set_borrowed(arena, "metadata", metadata ? *metadata : Json::object());
     return partial;
@@ -153,7 +157,8 @@ net::Response encoded(const Call& call, int status, const Json& tree, const api:
         if (auto done = api::encode_protobuf(*kind->message, tree, message); !done)
             return error_response(done.error());
         std::string out;
-        codec::append_kubernetes_envelope(out, api_version_of(kind->group, kind->version), kind->kind,
+        codec::append_kubernetes_envelope(out, api_version_of(kind->group, kind->version),
+                                          kind->kind,
                                           [&](auto& writer) { writer.out() += message; });
         auto response = json_response(status, std::move(out));
         response.headers.set("content-type", "application/vnd.kubernetes.protobuf");
@@ -177,7 +182,8 @@ api::IncludeObject include_of(const Call& call) {
 
 }   // namespace
 
-void answer_tree(Call& call, int status, const api::Kind& kind, Json& object, Arena& arena, WallTime now) {
+void answer_tree(Call& call, int status, const api::Kind& kind, Json& object, Arena& arena,
+                 WallTime now) {
     using Form = Negotiated::Form;
     auto typed = Json::object();
     typed.set_borrowed(arena, "kind", Json::borrowed(kind.kind));
@@ -186,7 +192,8 @@ void answer_tree(Call& call, int status, const api::Kind& kind, Json& object, Ar
         if (member.key != "kind" && member.key != "apiVersion")
             typed.set_borrowed(arena, member.key, member.value);
     if (call.accepted.form == Form::Table) {
-        const auto table = api::make_table(kind, {&typed, 1}, include_of(call), concat("meta.k8s.io/", call.accepted.meta_version),
+        const auto table = api::make_table(kind, {&typed, 1}, include_of(call),
+                                           concat("meta.k8s.io/", call.accepted.meta_version),
                                            metadata_text(typed, "resourceVersion"), now, arena);
         return call.answer(encoded(call, status, table, nullptr));
     }

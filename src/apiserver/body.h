@@ -21,7 +21,8 @@ Result<> check_fields(Call& call, const api::Kind& kind, Document& document,
 // Answers with one stored object.
 void answer_object(Call& call, int status, const store::ObjectPtr& object, WallTime now);
 // Answers with a tree that is stored nowhere (reviews); apiVersion and kind are set from `kind`.
-void answer_tree(Call& call, int status, const api::Kind& kind, Json& object, Arena& arena, WallTime now);
+void answer_tree(Call& call, int status, const api::Kind& kind, Json& object, Arena& arena,
+                 WallTime now);
 
 // A stored object's tree in the served version, apiVersion and kind in it.
 Result<Document> served_tree(const ServedResource& resource, const store::Object& object);

@@ -7,7 +7,8 @@ namespace skiff::apiserver {
 
 Call::~Call() {
     if (!answered_)
-        fail(Error{.reason = Reason::InternalError, .message = "the request was dropped unanswered"});
+        fail(Error{.reason = Reason::InternalError,
+                   .message = "the request was dropped unanswered"});
 }
 
 void Call::answer(net::Response response) {
@@ -21,11 +22,14 @@ void Call::answer(net::Response response) {
         response.headers.add("warning", concat("299 - \"", quoted, "\""));
     }
     if (on_answer) on_answer(response.status);
-    if (responder_) responder_->send(std::move(response));
-    else if (reply_) reply_(std::move(response));
+    if (responder_)
+        responder_->send(std::move(response));
+    else if (reply_)
+        reply_(std::move(response));
 }
 
-void Call::upgrade(net::Headers headers, std::function<void(std::unique_ptr<net::RawStream>)> take) {
+void Call::upgrade(net::Headers headers,
+                   std::function<void(std::unique_ptr<net::RawStream>)> take) {
     if (std::exchange(answered_, true)) return;
     if (on_answer) on_answer(101);
     ASSERT(responder_ != nullptr);

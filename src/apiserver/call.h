@@ -21,7 +21,9 @@ class Call {
     // In process when `responder` is null: then nothing can be upgraded.
     Call(net::Request incoming, std::shared_ptr<net::Responder> responder,
          std::function<void(net::Response)> reply)
-        : request{std::move(incoming)}, responder_{std::move(responder)}, reply_{std::move(reply)} {}
+        : request{std::move(incoming)},
+          responder_{std::move(responder)},
+          reply_{std::move(reply)} {}
     ~Call();
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
@@ -33,7 +35,7 @@ class Call {
     User user;
     const ServedResource* resource = nullptr;   // set for resource requests
     bool applies = false;   // a server-side apply, which records its own managed fields
-    std::vector<std::string> warnings;          // become Warning headers, without code and agent
+    std::vector<std::string> warnings;   // become Warning headers, without code and agent
 
     void answer(net::Response response);
     void fail(const Error& error);

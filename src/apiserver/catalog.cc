@@ -24,7 +24,9 @@ std::pair<std::string_view, std::string_view> split_api_version(std::string_view
     return {first, *second};
 }
 
-std::string ServedResource::api_version() const { return api_version_of(kind->group, kind->version); }
+std::string ServedResource::api_version() const {
+    return api_version_of(kind->group, kind->version);
+}
 
 const api::Subresource* ServedResource::subresource(std::string_view name) const {
     for (const auto& sub : kind->subresources)
@@ -48,7 +50,8 @@ Catalog::Catalog(std::span<const api::Kind* const> kinds, store::Store& store) :
         resources_.push_back(served);
 
         auto group = std::ranges::find(groups_, kind->group, &Group::name);
-        if (group == groups_.end()) group = groups_.insert(groups_.end(), Group{.name = kind->group, .versions = {}});
+        if (group == groups_.end())
+            group = groups_.insert(groups_.end(), Group{.name = kind->group, .versions = {}});
         if (std::ranges::find(group->versions, kind->version) == group->versions.end())
             group->versions.push_back(kind->version);
     }
@@ -82,7 +85,8 @@ std::string field_text(const codec::Json& object, std::string_view path) {
 
 }   // namespace
 
-std::shared_ptr<const store::Attributes> describe(const api::Kind& stored, const codec::Json& object) {
+std::shared_ptr<const store::Attributes> describe(const api::Kind& stored,
+                                                  const codec::Json& object) {
     auto attributes = std::make_shared<store::Attributes>();
     const auto* metadata = object.find("metadata");
     if (!metadata) return attributes;
@@ -94,14 +98,16 @@ std::shared_ptr<const store::Attributes> describe(const api::Kind& stored, const
     }
     if (const auto* owners = metadata->find("ownerReferences"))
         for (const auto& owner : owners->items())
-            if (const auto* uid = owner.find("uid")) attributes->owner_uids.emplace_back(uid->text());
+            if (const auto* uid = owner.find("uid"))
+                attributes->owner_uids.emplace_back(uid->text());
     const auto selectable = api::rules_of(stored.rules).selectable;
     for (const auto field : stored.selectable_fields)
-        attributes->fields.emplace_back(std::string{field},
-                                        selectable ? selectable(object, field) : field_text(object, field));
+        attributes->fields.emplace_back(
+            std::string{field}, selectable ? selectable(object, field) : field_text(object, field));
     attributes->fields.emplace_back("metadata.name", field_text(object, "metadata.name"));
     if (stored.scope == api::Scope::Namespaced)
-        attributes->fields.emplace_back("metadata.namespace", field_text(object, "metadata.namespace"));
+        attributes->fields.emplace_back("metadata.namespace",
+                                        field_text(object, "metadata.namespace"));
     std::ranges::sort(attributes->fields);
     return attributes;
 }

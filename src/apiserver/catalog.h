@@ -15,13 +15,13 @@
 namespace skiff::apiserver {
 
 struct ServedResource {
-    const api::Kind* kind = nullptr;     // as served
+    const api::Kind* kind = nullptr;   // as served
     const api::Kind* stored = nullptr;
-    store::ResourceId resource{};        // meaningless unless `persistent`
+    store::ResourceId resource{};   // meaningless unless `persistent`
     bool persistent = false;
     bool namespaced = false;
 
-    std::string api_version() const;     // "v1", "apps/v1"
+    std::string api_version() const;   // "v1", "apps/v1"
     const api::Subresource* subresource(std::string_view name) const;
     bool has_verb(std::string_view verb) const;
 };
@@ -55,6 +55,7 @@ std::string api_version_of(std::string_view group, std::string_view version);
 std::pair<std::string_view, std::string_view> split_api_version(std::string_view api_version);
 
 // What selectors and deletion need of an object, read off its stored text (store::StoreOptions).
-std::shared_ptr<const store::Attributes> describe(const api::Kind& stored, const codec::Json& object);
+std::shared_ptr<const store::Attributes> describe(const api::Kind& stored,
+                                                  const codec::Json& object);
 
 }   // namespace skiff::apiserver

@@ -32,9 +32,11 @@ TEST(Delete, a_pod_on_a_node_gets_its_grace_and_only_a_shorter_one_changes_it) {
     EXPECT_EQ(server.remove(concat(pod_a, "?gracePeriodSeconds=60")).version(), first.version());
     const auto shorter = server.remove(pod_a, R"({"gracePeriodSeconds":10})");
     EXPECT_EQ(shorter.number({"metadata", "deletionGracePeriodSeconds"}), 10);
-    EXPECT_EQ(shorter.text({"metadata", "deletionTimestamp"}), "2023-11-14T22:13:30Z");   // from the beginning
+    EXPECT_EQ(shorter.text({"metadata", "deletionTimestamp"}),
+              "2023-11-14T22:13:30Z");   // from the beginning
     server.executor.advance(std::chrono::seconds{20});
-    const auto over = server.remove(pod_a, R"({"gracePeriodSeconds":5})");   // that was over long ago
+    const auto over =
+        server.remove(pod_a, R"({"gracePeriodSeconds":5})");   // that was over long ago
     EXPECT_EQ(over.number({"metadata", "deletionGracePeriodSeconds"}), 1);
     EXPECT_EQ(over.text({"metadata", "deletionTimestamp"}), "2023-11-14T22:13:42Z");
     EXPECT_EQ(server.remove(concat(pod_a, "?gracePeriodSeconds=0")).status, 200);
@@ -55,11 +57,14 @@ TEST(Delete, a_pod_that_never_ran_or_has_ended_goes_at_once) {
     EXPECT_EQ(server.remove(pod_a).text({"kind"}), "Pod");
     EXPECT_EQ(server.get(pod_a).status, 404);
     server.pod("a", on_node);
-    ASSERT_EQ(server.merge(concat(pod_a, "/status"), R"({"status":{"phase":"Succeeded"}})").status, 200);
+    ASSERT_EQ(server.merge(concat(pod_a, "/status"), R"({"status":{"phase":"Succeeded"}})").status,
+              200);
     EXPECT_EQ(server.remove(pod_a).status, 200);
     EXPECT_EQ(server.get(pod_a).status, 404);
     server.pod("a", R"(,"nodeName":"n1","terminationGracePeriodSeconds":7)");
-    EXPECT_EQ(server.remove(concat(pod_a, "?gracePeriodSeconds=-1")).number({"metadata", "deletionGracePeriodSeconds"}), 1);
+    EXPECT_EQ(server.remove(concat(pod_a, "?gracePeriodSeconds=-1"))
+                  .number({"metadata", "deletionGracePeriodSeconds"}),
+              1);
 }
 
 TEST(Delete, preconditions_hold_or_nothing_happens) {
@@ -67,19 +72,29 @@ TEST(Delete, preconditions_hold_or_nothing_happens) {
     const auto made = server.config_map("a");
     const auto uid = server.remove(a, R"({"preconditions":{"uid":"other"}})");
     EXPECT_EQ(uid.status, 409);
-    EXPECT_NE(uid.message().find("Precondition failed: UID in precondition: other"), std::string::npos) << uid.message();
+    EXPECT_NE(uid.message().find("Precondition failed: UID in precondition: other"),
+              std::string::npos)
+        << uid.message();
     EXPECT_EQ(server.remove(a, R"({"preconditions":{"resourceVersion":"1"}})").status, 409);
     EXPECT_EQ(server.remove(a, R"({"propagationPolicy":"Frob"})").status, 422);
-    EXPECT_EQ(server.remove(a, R"({"propagationPolicy":"Orphan","orphanDependents":true})").status, 422);
+    EXPECT_EQ(server.remove(a, R"({"propagationPolicy":"Orphan","orphanDependents":true})").status,
+              422);
     EXPECT_EQ(server.remove(a, "{").status, 400);
     EXPECT_EQ(server.get(a).body, made.body);
-    EXPECT_EQ(server.remove(a, concat(R"({"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":")", made.text({"metadata", "uid"}),
-                                      R"(","resourceVersion":")", made.version(), R"("}})")).status, 200);
+    EXPECT_EQ(
+        server
+            .remove(a,
+                    concat(R"({"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":")",
+                           made.text({"metadata", "uid"}), R"(","resourceVersion":")",
+                           made.version(), R"("}})"))
+            .status,
+        200);
 }
 
 TEST(Delete, finalizers_keep_an_object_marked) {
     TestServer server;
-    server.post("/api/v1/namespaces/default/configmaps", R"({"metadata":{"name":"a","finalizers":["x.io/f"]}})");
+    server.post("/api/v1/namespaces/default/configmaps",
+                R"({"metadata":{"name":"a","finalizers":["x.io/f"]}})");
     const auto marked = server.remove(a);
     EXPECT_EQ(marked.text({"kind"}), "ConfigMap");
     EXPECT_EQ(marked.number({"metadata", "deletionGracePeriodSeconds"}), 0);
@@ -99,12 +114,14 @@ TEST(Delete, a_namespace_terminates_until_it_is_finalized) {
     const auto kept = server.merge(gone, R"({"metadata":{"labels":{"a":"b"}}})");
     EXPECT_EQ(kept.status, 200) << kept.body;
     EXPECT_EQ(server.get(gone).status, 200);
-    const auto done = server.put(concat(gone, "/finalize"), R"({"metadata":{"name":"gone"},"spec":{"finalizers":[]}})");
+    const auto done = server.put(concat(gone, "/finalize"),
+                                 R"({"metadata":{"name":"gone"},"spec":{"finalizers":[]}})");
     EXPECT_EQ(done.status, 200) << done.body;
     EXPECT_EQ(server.get(gone).status, 404);
     const auto refused = server.remove("/api/v1/namespaces/default");
     EXPECT_EQ(refused.status, 403);
-    EXPECT_EQ(refused.message(), R"(namespaces "default" is forbidden: this namespace may not be deleted)");
+    EXPECT_EQ(refused.message(),
+              R"(namespaces "default" is forbidden: this namespace may not be deleted)");
 }
 
 TEST(Delete, a_dry_run_deletes_nothing) {

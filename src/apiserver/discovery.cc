@@ -18,41 +18,49 @@ std::string verbs_list(std::string_view verbs) {
 }
 
 std::string resource_entry(const api::Kind& kind) {
-    auto out = concat(R"({"name":")", kind.plural, R"(","singularName":")", kind.singular, R"(","namespaced":)",
-                      kind.scope == api::Scope::Namespaced ? "true" : "false", R"(,"kind":")", kind.kind,
-                      R"(","verbs":)", verbs_list(kind.verbs));
+    auto out = concat(R"({"name":")", kind.plural, R"(","singularName":")", kind.singular,
+                      R"(","namespaced":)", kind.scope == api::Scope::Namespaced ? "true" : "false",
+                      R"(,"kind":")", kind.kind, R"(","verbs":)", verbs_list(kind.verbs));
     if (!kind.short_names.empty()) append(out, R"(,"shortNames":)", text_list(kind.short_names));
     if (!kind.categories.empty()) append(out, R"(,"categories":)", text_list(kind.categories));
     return out + "}";
 }
 
 std::string subresource_entry(const api::Kind& kind, const api::Subresource& sub) {
-    auto out = concat(R"({"name":")", kind.plural, '/', sub.name, R"(","singularName":"","namespaced":)",
-                      kind.scope == api::Scope::Namespaced ? "true" : "false");
-    const bool other = !sub.kind.empty() && (sub.group != kind.group || sub.version != kind.version);
+    auto out =
+        concat(R"({"name":")", kind.plural, '/', sub.name, R"(","singularName":"","namespaced":)",
+               kind.scope == api::Scope::Namespaced ? "true" : "false");
+    const bool other =
+        !sub.kind.empty() && (sub.group != kind.group || sub.version != kind.version);
     if (other) append(out, R"(,"group":")", sub.group, R"(","version":")", sub.version, '"');
-    append(out, R"(,"kind":")", sub.kind.empty() ? kind.kind : sub.kind, R"(","verbs":)", verbs_list(sub.verbs));
+    append(out, R"(,"kind":")", sub.kind.empty() ? kind.kind : sub.kind, R"(","verbs":)",
+           verbs_list(sub.verbs));
     return out + "}";
 }
 
-std::string resource_list(const Catalog& catalog, std::string_view group, std::string_view version) {
+std::string resource_list(const Catalog& catalog, std::string_view group,
+                          std::string_view version) {
     std::string entries;
     for (const auto& resource : catalog.resources()) {
         if (resource.kind->group != group || resource.kind->version != version) continue;
         append(entries, entries.empty() ? "" : ",", resource_entry(*resource.kind));
-        for (const auto& sub : resource.kind->subresources) append(entries, ",", subresource_entry(*resource.kind, sub));
+        for (const auto& sub : resource.kind->subresources)
+            append(entries, ",", subresource_entry(*resource.kind, sub));
     }
     if (entries.empty()) return {};
-    return concat(R"({"kind":"APIResourceList","apiVersion":"v1","groupVersion":")", api_version_of(group, version),
-                  R"(","resources":[)", entries, "]}");
+    return concat(R"({"kind":"APIResourceList","apiVersion":"v1","groupVersion":")",
+                  api_version_of(group, version), R"(","resources":[)", entries, "]}");
 }
 
 std::string group_entry(const Catalog::Group& group, bool typed) {
-    auto out = concat("{", typed ? R"("kind":"APIGroup","apiVersion":"v1",)" : "", R"("name":")", group.name, R"(","versions":[)");
+    auto out = concat("{", typed ? R"("kind":"APIGroup","apiVersion":"v1",)" : "", R"("name":")",
+                      group.name, R"(","versions":[)");
     const auto version_entry = [&](std::string_view version) {
-        return concat(R"({"groupVersion":")", api_version_of(group.name, version), R"(","version":")", version, R"("})");
+        return concat(R"({"groupVersion":")", api_version_of(group.name, version),
+                      R"(","version":")", version, R"("})");
     };
-    for (size_t i = 0; i < group.versions.size(); ++i) append(out, i ? "," : "", version_entry(group.versions[i]));
+    for (size_t i = 0; i < group.versions.size(); ++i)
+        append(out, i ? "," : "", version_entry(group.versions[i]));
     return concat(out, R"(],"preferredVersion":)", version_entry(group.versions.front()), "}");
 }
 
@@ -66,13 +74,16 @@ std::string group_list(const Catalog& catalog) {
 }
 
 std::string response_kind(std::string_view group, std::string_view version, std::string_view kind) {
-    return concat(R"({"group":")", group, R"(","version":")", version, R"(","kind":")", kind, R"("})");
+    return concat(R"({"group":")", group, R"(","version":")", version, R"(","kind":")", kind,
+                  R"("})");
 }
 
 std::string aggregated_resource(const api::Kind& kind) {
-    auto out = concat(R"({"resource":")", kind.plural, R"(","responseKind":)", response_kind(kind.group, kind.version, kind.kind),
-                      R"(,"scope":")", kind.scope == api::Scope::Namespaced ? "Namespaced" : "Cluster",
-                      R"(","singularResource":")", kind.singular, R"(","verbs":)", verbs_list(kind.verbs));
+    auto out =
+        concat(R"({"resource":")", kind.plural, R"(","responseKind":)",
+               response_kind(kind.group, kind.version, kind.kind), R"(,"scope":")",
+               kind.scope == api::Scope::Namespaced ? "Namespaced" : "Cluster",
+               R"(","singularResource":")", kind.singular, R"(","verbs":)", verbs_list(kind.verbs));
     if (!kind.short_names.empty()) append(out, R"(,"shortNames":)", text_list(kind.short_names));
     if (!kind.categories.empty()) append(out, R"(,"categories":)", text_list(kind.categories));
     if (!kind.subresources.empty()) {
@@ -80,8 +91,10 @@ std::string aggregated_resource(const api::Kind& kind) {
         bool first = true;
         for (const auto& sub : kind.subresources) {
             const bool own = sub.kind.empty();
-            append(out, std::exchange(first, false) ? "" : ",", R"({"subresource":")", sub.name, R"(","responseKind":)",
-                   own ? response_kind(kind.group, kind.version, kind.kind) : response_kind(sub.group, sub.version, sub.kind),
+            append(out, std::exchange(first, false) ? "" : ",", R"({"subresource":")", sub.name,
+                   R"(","responseKind":)",
+                   own ? response_kind(kind.group, kind.version, kind.kind)
+                       : response_kind(sub.group, sub.version, sub.kind),
                    R"(,"verbs":)", verbs_list(sub.verbs), "}");
         }
         out += ']';
@@ -97,18 +110,21 @@ std::string aggregated(const Catalog& catalog, bool core, std::string_view meta_
                R"(","creationTimestamp":null},"versions":[)");
         bool first_version = true;
         for (const auto version : group.versions) {
-            append(groups, std::exchange(first_version, false) ? "" : ",", R"({"version":")", version, R"(","resources":[)");
+            append(groups, std::exchange(first_version, false) ? "" : ",", R"({"version":")",
+                   version, R"(","resources":[)");
             bool first = true;
             for (const auto& resource : catalog.resources()) {
-                if (resource.kind->group != group.name || resource.kind->version != version) continue;
-                append(groups, std::exchange(first, false) ? "" : ",", aggregated_resource(*resource.kind));
+                if (resource.kind->group != group.name || resource.kind->version != version)
+                    continue;
+                append(groups, std::exchange(first, false) ? "" : ",",
+                       aggregated_resource(*resource.kind));
             }
             groups += R"(],"freshness":"Current"})";
         }
         groups += "]}";
     }
-    return concat(R"({"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/)", meta_version,
-                  R"(","metadata":{},"items":[)", groups, "]}");
+    return concat(R"({"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/)",
+                  meta_version, R"(","metadata":{},"items":[)", groups, "]}");
 }
 
 // "v2", "v2beta1" or "" for the plain form: the first that the client's Accept names.
@@ -132,7 +148,9 @@ bool answer_aggregated(Call& call, const Catalog& catalog, bool core) {
     const auto version = aggregated_version(call.request.headers);
     if (version.empty()) return false;
     auto response = json_response(200, aggregated(catalog, core, version));
-    response.headers.set("content-type", concat("application/json;g=apidiscovery.k8s.io;v=", version, ";as=APIGroupDiscoveryList"));
+    response.headers.set(
+        "content-type",
+        concat("application/json;g=apidiscovery.k8s.io;v=", version, ";as=APIGroupDiscoveryList"));
     response.headers.add("vary", "Accept");
     call.answer(std::move(response));
     return true;
@@ -145,7 +163,8 @@ bool serve_discovery(Call& call, const Catalog& catalog) {
     if (call.request.method != "GET" && call.request.method != "HEAD") return false;
     if (path == "/api") {
         if (answer_aggregated(call, catalog, true)) return true;
-        call.answer(json_response(200, R"({"kind":"APIVersions","versions":["v1"],"serverAddressByClientCIDRs":[]})"));
+        call.answer(json_response(
+            200, R"({"kind":"APIVersions","versions":["v1"],"serverAddressByClientCIDRs":[]})"));
         return true;
     }
     if (path == "/apis") {

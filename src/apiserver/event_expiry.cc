@@ -37,7 +37,8 @@ struct EventExpiry::State : std::enable_shared_from_this<State> {
         const auto flush = [&] {
             if (transaction.writes.empty()) return;
             count += transaction.writes.size();
-            registry.parts().store.commit(std::move(transaction), [](const Result<store::Committed>&) {});
+            registry.parts().store.commit(std::move(transaction),
+                                          [](const Result<store::Committed>&) {});
             transaction = {.durability = store::Durability::Relaxed};
         };
         const auto view = registry.parts().store.view(events.resource);
@@ -47,7 +48,8 @@ struct EventExpiry::State : std::enable_shared_from_this<State> {
             if (!last || *last > due) return true;
             const store::Key key{.resource = events.resource, .name = std::string{name}};
             // It may happen again meanwhile: then all of these are looked at the next time.
-            transaction.preconditions.push_back({.must = store::Precondition::Must::BeAt, .key = key, .at = object->modified});
+            transaction.preconditions.push_back(
+                {.must = store::Precondition::Must::BeAt, .key = key, .at = object->modified});
             transaction.writes.push_back({.key = key});
             if (transaction.writes.size() == deletions_per_transaction_max) flush();
             return true;
@@ -69,8 +71,9 @@ void EventExpiry::start() { state_->plan_next(); }
 size_t EventExpiry::expire_now() { return state_->expire(); }
 
 std::optional<WallTime> last_happened(const Json& event) {
-    for (const auto text : {event.text_at({"series", "lastObservedTime"}), event.text_at({"lastTimestamp"}),
-                            event.text_at({"eventTime"}), event.text_at({"metadata", "creationTimestamp"})}) {
+    for (const auto text :
+         {event.text_at({"series", "lastObservedTime"}), event.text_at({"lastTimestamp"}),
+          event.text_at({"eventTime"}), event.text_at({"metadata", "creationTimestamp"})}) {
         if (text.empty()) continue;
         if (const auto time = parse_rfc3339(text)) return *time;
     }

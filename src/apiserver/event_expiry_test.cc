@@ -8,7 +8,10 @@ namespace {
 constexpr std::string_view events = "/api/v1/namespaces/default/events";
 
 Answer told(TestServer& server, std::string_view name, std::string_view more) {
-    return server.post(events, concat(R"({"metadata":{"name":")", name, R"("},"involvedObject":{"kind":"Pod","namespace":"default","name":"a"})", more, "}"));
+    return server.post(
+        events, concat(R"({"metadata":{"name":")", name,
+                       R"("},"involvedObject":{"kind":"Pod","namespace":"default","name":"a"})",
+                       more, "}"));
 }
 
 TEST(EventExpiry, an_event_goes_an_hour_after_it_last_happened) {
@@ -39,11 +42,17 @@ TEST(EventExpiry, it_looks_by_itself_while_it_lives) {
 }
 
 TEST(EventExpiry, the_latest_of_its_times_counts) {
-    struct Case { std::string_view event; std::string_view when; };
+    struct Case {
+        std::string_view event;
+        std::string_view when;
+    };
     const Case cases[] = {
-        {R"({"series":{"lastObservedTime":"2024-01-04T00:00:00.000000Z"},"lastTimestamp":"2024-01-03T00:00:00Z"})", "2024-01-04T00:00:00Z"},
-        {R"({"lastTimestamp":"2024-01-03T00:00:00Z","eventTime":"2024-01-02T00:00:00.000000Z"})", "2024-01-03T00:00:00Z"},
-        {R"({"lastTimestamp":null,"eventTime":"2024-01-02T00:00:00.000000Z"})", "2024-01-02T00:00:00Z"},
+        {R"({"series":{"lastObservedTime":"2024-01-04T00:00:00.000000Z"},"lastTimestamp":"2024-01-03T00:00:00Z"})",
+         "2024-01-04T00:00:00Z"},
+        {R"({"lastTimestamp":"2024-01-03T00:00:00Z","eventTime":"2024-01-02T00:00:00.000000Z"})",
+         "2024-01-03T00:00:00Z"},
+        {R"({"lastTimestamp":null,"eventTime":"2024-01-02T00:00:00.000000Z"})",
+         "2024-01-02T00:00:00Z"},
         {R"({"metadata":{"creationTimestamp":"2024-01-01T00:00:00Z"}})", "2024-01-01T00:00:00Z"},
     };
     for (const auto& c : cases) {

@@ -13,7 +13,8 @@ namespace {
 constexpr size_t events_per_turn_max = 64;
 
 Bytes whole_body(const net::Response& response) {
-    if (response.body.size() == 1 && response.body.front().size == response.body.front().whole.size())
+    if (response.body.size() == 1 &&
+        response.body.front().size == response.body.front().whole.size())
         return response.body.front().whole;
     std::string joined;
     for (const auto& slice : response.body) joined += slice.view();
@@ -25,7 +26,10 @@ class LocalStream final : public client::Transport::Stream {
   public:
     struct State : std::enable_shared_from_this<State> {
         State(ApiServer& api, CallPtr call_, std::shared_ptr<client::WatchSink> sink_)
-            : server{api}, call{std::move(call_)}, sink{std::move(sink_)}, strand{api.registry().parts().executor} {}
+            : server{api},
+              call{std::move(call_)},
+              sink{std::move(sink_)},
+              strand{api.registry().parts().executor} {}
 
         void ring() {
             strand.post([weak = weak_from_this()] {
@@ -51,7 +55,8 @@ class LocalStream final : public client::Transport::Stream {
             client::WatchEvent out;
             if (event.type == FeedEvent::Type::Bookmark) {
                 out.type = Type::Bookmark;
-                out.object = Bytes{bookmark_object(*call->resource, event.revision, event.initial_end)};
+                out.object =
+                    Bytes{bookmark_object(*call->resource, event.revision, event.initial_end)};
                 return sink->event(std::move(out));
             }
             out.type = event.type == FeedEvent::Type::Added      ? Type::Added
@@ -79,7 +84,8 @@ class LocalStream final : public client::Transport::Stream {
     ~LocalStream() override {
         state_->stopped = true;
         const std::lock_guard lock{state_->delivering};
-        // Here: a notification under way may hold the state last, and must not destroy its own watch.
+        // Here: a notification under way may hold the state last, and must not destroy its own
+        // watch.
         state_->feed.reset();
     }
 
@@ -89,19 +95,24 @@ class LocalStream final : public client::Transport::Stream {
 
 class LocalTransport final : public client::Transport {
   public:
-    LocalTransport(ApiServer& server, User user) : server_{server}, user_{std::move(user)} { add_authenticated_group(user_); }
+    LocalTransport(ApiServer& server, User user) : server_{server}, user_{std::move(user)} {
+        add_authenticated_group(user_);
+    }
 
-    void send(client::ApiRequest request, std::move_only_function<void(Result<client::ApiResponse>)> done) override {
+    void send(client::ApiRequest request,
+              std::move_only_function<void(Result<client::ApiResponse>)> done) override {
         auto shared = std::make_shared<decltype(done)>(std::move(done));
         const auto call = call_of(std::move(request), [shared](net::Response response) {
             const auto body = whole_body(response);
-            if (response.status >= 400) return (*shared)(std::unexpected{client::error_from_status(response.status, body)});
+            if (response.status >= 400)
+                return (*shared)(std::unexpected{client::error_from_status(response.status, body)});
             (*shared)(client::ApiResponse{.status = response.status, .body = body});
         });
         server_.serve_authenticated(call);
     }
 
-    std::unique_ptr<Stream> watch(client::ApiRequest request, std::shared_ptr<client::WatchSink> sink) override {
+    std::unique_ptr<Stream> watch(client::ApiRequest request,
+                                  std::shared_ptr<client::WatchSink> sink) override {
         // The pipeline's checks run on a call of their own; then the feed is read without HTTP.
         request.query += request.query.empty() ? "watch=true" : "&watch=true";
         auto call = call_of(std::move(request), [](net::Response) {});
@@ -112,17 +123,21 @@ class LocalTransport final : public client::Transport {
         if (opened) {
             const std::lock_guard lock{state->delivering};   // it may have been rung already
             state->feed = std::move(*opened);
-        } else state->strand.post([state, error = std::move(opened).error()]() mutable {
-            if (!state->stopped) state->sink->ended(std::unexpected{std::move(error)});
-        });
+        } else
+            state->strand.post([state, error = std::move(opened).error()]() mutable {
+                if (!state->stopped) state->sink->ended(std::unexpected{std::move(error)});
+            });
         state->ring();
         return std::make_unique<LocalStream>(std::move(state));
     }
 
   private:
     CallPtr call_of(client::ApiRequest request, std::function<void(net::Response)> reply) const {
-        net::Request incoming{.method = std::move(request.method), .path = std::move(request.path), .query = std::move(request.query)};
-        if (!request.content_type.empty()) incoming.headers.add("content-type", request.content_type);
+        net::Request incoming{.method = std::move(request.method),
+                              .path = std::move(request.path),
+                              .query = std::move(request.query)};
+        if (!request.content_type.empty())
+            incoming.headers.add("content-type", request.content_type);
         incoming.headers.add("user-agent", cut(user_.name, '/').first);
         incoming.body = std::move(request.body);
         auto call = std::make_shared<Call>(std::move(incoming), nullptr, std::move(reply));

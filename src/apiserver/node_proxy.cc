@@ -19,7 +19,8 @@ std::vector<std::string_view> container_names(const Json& pod) {
     std::vector<std::string_view> names;
     for (const std::string_view list : {"containers", "initContainers", "ephemeralContainers"})
         if (const auto* containers = pod.at_path({"spec", list}))
-            for (const auto& container : containers->items()) names.push_back(container.text_at({"name"}));
+            for (const auto& container : containers->items())
+                names.push_back(container.text_at({"name"}));
     return names;
 }
 
@@ -30,15 +31,19 @@ Result<std::string> container_of(const Call& call, const Json& pod) {
     const auto pod_name = call.info.name;
     if (!wanted.empty()) {
         if (std::ranges::find(names, wanted) == names.end())
-            return fail(Reason::BadRequest, concat("container ", wanted, " is not valid for pod ", pod_name));
+            return fail(Reason::BadRequest,
+                        concat("container ", wanted, " is not valid for pod ", pod_name));
         return std::string{wanted};
     }
     const auto* containers = pod.at_path({"spec", "containers"});
-    if (containers && containers->size() == 1 && names.size() == 1) return std::string{names.front()};
-    if (containers && containers->size() == 1 && call.info.subresource != "log") return std::string{names.front()};
+    if (containers && containers->size() == 1 && names.size() == 1)
+        return std::string{names.front()};
+    if (containers && containers->size() == 1 && call.info.subresource != "log")
+        return std::string{names.front()};
     std::string choice;
     for (const auto name : names) append(choice, choice.empty() ? "" : " ", name);
-    return fail(Reason::BadRequest, concat("a container name must be specified for pod ", pod_name, ", choose one of: [", choice, "]"));
+    return fail(Reason::BadRequest, concat("a container name must be specified for pod ", pod_name,
+                                           ", choose one of: [", choice, "]"));
 }
 
 // kubelet's own names for the stream options.
@@ -49,12 +54,18 @@ std::string exec_query(const Call& call) {
     };
     for (const auto& [key, value] : call.options.query) {
         const bool on = net::query_switch(value);
-        if (key == "stdin" && on) put("input", "1");
-        else if (key == "stdout" && on) put("output", "1");
-        else if (key == "stderr" && on) put("error", "1");
-        else if (key == "tty" && on) put("tty", "1");
-        else if (key == "command") put("command", value);
-        else if (key == "ports") put("port", value);
+        if (key == "stdin" && on)
+            put("input", "1");
+        else if (key == "stdout" && on)
+            put("output", "1");
+        else if (key == "stderr" && on)
+            put("error", "1");
+        else if (key == "tty" && on)
+            put("tty", "1");
+        else if (key == "command")
+            put("command", value);
+        else if (key == "ports")
+            put("port", value);
     }
     return query;
 }
@@ -63,7 +74,8 @@ std::string log_query(const Call& call) {
     std::string query;
     for (const auto& [key, value] : call.options.query) {
         if (key == "container" || key == "pretty") continue;
-        append(query, query.empty() ? "" : "&", net::percent_encoded(key), "=", net::percent_encoded(value));
+        append(query, query.empty() ? "" : "&", net::percent_encoded(key), "=",
+               net::percent_encoded(value));
     }
     return query;
 }
@@ -117,14 +129,16 @@ class ProxyBody final : public net::BodySource {
 };
 
 Reason reason_of_refusal(int status) {
-    for (const auto reason : {Reason::BadRequest, Reason::NotFound, Reason::Unauthorized, Reason::Forbidden})
+    for (const auto reason :
+         {Reason::BadRequest, Reason::NotFound, Reason::Unauthorized, Reason::Forbidden})
         if (http_status(reason) == status) return reason;
     return Reason::InternalError;
 }
 
 Error node_error(const net::Endpoint& node, const Error& error) {
     return {.reason = Reason::InternalError,
-            .message = concat("error dialing the node agent at ", node.host, ":", node.port, ": ", error.message)};
+            .message = concat("error dialing the node agent at ", node.host, ":", node.port, ": ",
+                              error.message)};
 }
 
 // Two raw streams tied together until either ends; keeps itself alive through its callbacks.
@@ -138,7 +152,9 @@ struct Tie : std::enable_shared_from_this<Tie> {
         pass(*client, *node);
     }
     void pass(net::RawStream& from, net::RawStream& to) {
-        to.on_drain([self = shared_from_this(), &from] { if (!self->over) from.resume(); });
+        to.on_drain([self = shared_from_this(), &from] {
+            if (!self->over) from.resume();
+        });
         from.start(
             [self = shared_from_this(), &from, &to](std::string_view bytes) {
                 if (!self->over && !to.write(bytes)) from.pause();
@@ -155,8 +171,14 @@ struct Tie : std::enable_shared_from_this<Tie> {
     }
 };
 
-const std::array<std::string_view, 8> hop_headers{"host", "authorization", "content-length", "accept-encoding",
-                                                  "impersonate-user", "impersonate-group", "impersonate-uid", "te"};
+const std::array<std::string_view, 8> hop_headers{"host",
+                                                  "authorization",
+                                                  "content-length",
+                                                  "accept-encoding",
+                                                  "impersonate-user",
+                                                  "impersonate-group",
+                                                  "impersonate-uid",
+                                                  "te"};
 
 }   // namespace
 
@@ -167,18 +189,25 @@ Result<net::Endpoint> NodeProxy::endpoint_of(std::string_view node) const {
     const auto object = registry_.find(nodes, {}, node);
     if (!object) return std::unexpected{not_found(nodes, node)};
     TRY(const auto document, parse_current(*object));
-    net::Endpoint endpoint{.host = {}, .port = 10250, .unix_path = {}, .tls = tls_, .prefer_http2 = false,
+    net::Endpoint endpoint{.host = {},
+                           .port = 10250,
+                           .unix_path = {},
+                           .tls = tls_,
+                           .prefer_http2 = false,
                            .server_name = std::string{node}};
     const auto* addresses = document.root.at_path({"status", "addresses"});
     for (const std::string_view type : {"InternalIP", "ExternalIP", "Hostname"}) {
         if (!addresses || !endpoint.host.empty()) break;
         for (const auto& entry : addresses->items())
-            if (endpoint.host.empty() && entry.text_at({"type"}) == type) endpoint.host = entry.text_at({"address"});
+            if (endpoint.host.empty() && entry.text_at({"type"}) == type)
+                endpoint.host = entry.text_at({"address"});
     }
-    if (const auto found = addresses_.find(node); found != addresses_.end()) endpoint.host = found->second;
+    if (const auto found = addresses_.find(node); found != addresses_.end())
+        endpoint.host = found->second;
     if (endpoint.host.empty())
         return fail(Reason::ServiceUnavailable, concat("node ", node, " has told no address yet"));
-    const auto* port = document.root.at_path({"status", "daemonEndpoints", "kubeletEndpoint", "Port"});
+    const auto* port =
+        document.root.at_path({"status", "daemonEndpoints", "kubeletEndpoint", "Port"});
     if (port && port->is_integer()) endpoint.port = static_cast<uint16_t>(port->as_int());
     return endpoint;
 }
@@ -187,7 +216,8 @@ bool NodeProxy::serve(const CallPtr& call) {
     const auto& info = call->info;
     if (!info.group.empty()) return false;
     const auto& sub = info.subresource;
-    if (info.resource == "pods" && (sub == "log" || sub == "exec" || sub == "attach" || sub == "portforward")) {
+    if (info.resource == "pods" &&
+        (sub == "log" || sub == "exec" || sub == "attach" || sub == "portforward")) {
         guard(call, [&] { return to_pod(call); });
         return true;
     }
@@ -215,7 +245,8 @@ Result<> NodeProxy::to_pod(const CallPtr& call) {
             call->answer(text_response(200, ""));
             return {};
         }
-        return fail(Reason::BadRequest, concat("pod ", info.name, " does not have a host assigned"));
+        return fail(Reason::BadRequest,
+                    concat("pod ", info.name, " does not have a host assigned"));
     }
     TRY(auto node_endpoint, endpoint_of(node));
     if (info.subresource == "log") {
@@ -224,7 +255,8 @@ Result<> NodeProxy::to_pod(const CallPtr& call) {
         stream(call, std::move(node_endpoint), std::move(target));
         return {};
     }
-    const auto verb = info.subresource == "portforward" ? std::string_view{"portForward"} : std::string_view{info.subresource};
+    const auto verb = info.subresource == "portforward" ? std::string_view{"portForward"}
+                                                        : std::string_view{info.subresource};
     auto target = concat("/", verb, "/", info.name_space, "/", info.name);
     if (!container.empty()) append(target, "/", container);
     if (const auto query = exec_query(*call); !query.empty()) append(target, "?", query);
@@ -244,12 +276,14 @@ Result<> NodeProxy::to_node(const CallPtr& call) {
 
 void NodeProxy::stream(const CallPtr& call, net::Endpoint node, std::string target) {
     auto* responder = call->responder();
-    if (!responder) return call->fail({.reason = Reason::BadRequest, .message = "streams need a connection"});
+    if (!responder)
+        return call->fail({.reason = Reason::BadRequest, .message = "streams need a connection"});
     auto& loop = responder->loop();
     loop.post([call, node = std::move(node), target = std::move(target), &loop] {
         auto body = std::make_shared<ProxyBody>();
         body->client = net::make_http_client(loop, node);
-        net::ClientRequest request{.method = call->request.method, .target = target, .timeout = node_head_timeout};
+        net::ClientRequest request{
+            .method = call->request.method, .target = target, .timeout = node_head_timeout};
         request.body = call->request.body;
         const std::weak_ptr weak{body};
         // An agent says in plain text why it has no log; clients understand a Status.
@@ -257,7 +291,8 @@ void NodeProxy::stream(const CallPtr& call, net::Endpoint node, std::string targ
         net::ExchangeSink sink;
         sink.head = [call, weak, refusal](int status, const net::Headers& headers) {
             if (status >= 400 && call->info.subresource == "log") {
-                *refusal = Error{.reason = reason_of_refusal(status), .message = {}, .http_code = status};
+                *refusal =
+                    Error{.reason = reason_of_refusal(status), .message = {}, .http_code = status};
                 return;
             }
             net::Response response{.status = status};
@@ -269,18 +304,24 @@ void NodeProxy::stream(const CallPtr& call, net::Endpoint node, std::string targ
         sink.data = [weak, refusal](std::string_view bytes) {
             if (*refusal) {
                 auto& message = (*refusal)->message;
-                message += bytes.substr(0, refusal_bytes_max - std::min(refusal_bytes_max, message.size()));
+                message += bytes.substr(
+                    0, refusal_bytes_max - std::min(refusal_bytes_max, message.size()));
             } else if (auto held = weak.lock()) {
                 held->data(bytes);
             }
         };
         sink.end = [call, weak, refusal, node](Result<> how) {
-            if (*refusal) call->fail(**refusal);
-            else if (!call->answered()) call->fail(how ? Error{.reason = Reason::InternalError, .message = "the node said nothing"}
-                                                  : node_error(node, how.error()));
-            else if (auto held = weak.lock()) held->end(!how);
+            if (*refusal)
+                call->fail(**refusal);
+            else if (!call->answered())
+                call->fail(
+                    how ? Error{.reason = Reason::InternalError, .message = "the node said nothing"}
+                        : node_error(node, how.error()));
+            else if (auto held = weak.lock())
+                held->end(!how);
         };
-        // The exchange's callbacks hold the body only weakly; until the answer the call's keeper does.
+        // The exchange's callbacks hold the body only weakly; until the answer the call's keeper
+        // does.
         auto* raw = body.get();
         auto keep = body;
         raw->exchange = raw->client->start(std::move(request), std::move(sink));
@@ -293,24 +334,29 @@ void NodeProxy::stream(const CallPtr& call, net::Endpoint node, std::string targ
 
 void NodeProxy::upgrade(const CallPtr& call, net::Endpoint node, std::string target) {
     auto* responder = call->responder();
-    if (!responder) return call->fail({.reason = Reason::BadRequest, .message = "an upgrade needs a connection"});
+    if (!responder)
+        return call->fail(
+            {.reason = Reason::BadRequest, .message = "an upgrade needs a connection"});
     if (!call->request.headers.has_token("connection", "upgrade"))
         return call->fail({.reason = Reason::BadRequest, .message = "Upgrade request required"});
     auto& loop = responder->loop();
     loop.post([call, node = std::move(node), target = std::move(target), &loop] {
-        auto client = std::shared_ptr<net::HttpClient>{
-            net::make_http_client(loop, node)};
-        net::ClientRequest request{.method = call->request.method, .target = target, .timeout = node_head_timeout};
+        auto client = std::shared_ptr<net::HttpClient>{net::make_http_client(loop, node)};
+        net::ClientRequest request{
+            .method = call->request.method, .target = target, .timeout = node_head_timeout};
         for (const auto& [name, value] : call->request.headers)
-            if (std::ranges::find(hop_headers, name) == hop_headers.end() && !name.starts_with("impersonate-"))
+            if (std::ranges::find(hop_headers, name) == hop_headers.end() &&
+                !name.starts_with("impersonate-"))
                 request.headers.add(name, value);
         auto* raw = client.get();
-        raw->upgrade(std::move(request), [call, client, node, &loop](Result<net::HttpClient::Upgraded> done) {
+        raw->upgrade(std::move(request), [call, client, node,
+                                          &loop](Result<net::HttpClient::Upgraded> done) {
             loop.post([client] {});   // destroyed after this callback has returned
             if (!done) return call->fail(node_error(node, done.error()));
             if (!done->stream) {
                 net::Response response{.status = done->status};
-                if (const auto type = done->headers.find("content-type")) response.headers.add("content-type", *type);
+                if (const auto type = done->headers.find("content-type"))
+                    response.headers.add("content-type", *type);
                 response.body.emplace_back(Bytes{done->body});
                 return call->answer(std::move(response));
             }

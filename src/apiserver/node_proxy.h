@@ -13,7 +13,8 @@ namespace skiff::apiserver {
 
 class NodeProxy {
   public:
-    using Addresses = std::map<std::string, std::string, std::less<>>;   // of nodes, instead of their own
+    using Addresses =
+        std::map<std::string, std::string, std::less<>>;   // of nodes, instead of their own
     NodeProxy(Registry& registry, std::shared_ptr<net::TlsContext> client_tls, Addresses addresses)
         : registry_{registry}, tls_{std::move(client_tls)}, addresses_{std::move(addresses)} {}
     // True when the call was one of these; it is answered then or later.

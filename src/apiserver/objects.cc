@@ -17,7 +17,9 @@ std::string_view metadata_text(const Json& object, std::string_view member) {
     return value ? value->text() : std::string_view{};
 }
 
-bool being_deleted(const Json& object) { return !metadata_text(object, "deletionTimestamp").empty(); }
+bool being_deleted(const Json& object) {
+    return !metadata_text(object, "deletionTimestamp").empty();
+}
 
 bool has_finalizers(const Json& object) {
     const auto* metadata = metadata_of(object);
@@ -48,7 +50,8 @@ StoredText stored_text(const Json& object, const api::Kind& kind) {
     }
     out += '}';
     for (const auto& member : object.members()) {
-        if (member.key == "metadata" || member.key == "kind" || member.key == "apiVersion") continue;
+        if (member.key == "metadata" || member.key == "kind" || member.key == "apiVersion")
+            continue;
         out += ',';
         codec::write_json_string(member.key, out);
         out += ':';
@@ -71,8 +74,10 @@ Result<Document> parse_current(const store::Object& object) {
 }
 
 ErrorSubject subject_of(const ServedResource& resource, std::string_view name) {
-    return {.group = std::string{resource.kind->group}, .kind = std::string{resource.kind->plural},
-            .name = std::string{name}, .uid = {}};
+    return {.group = std::string{resource.kind->group},
+            .kind = std::string{resource.kind->plural},
+            .name = std::string{name},
+            .uid = {}};
 }
 
 namespace {
@@ -83,7 +88,8 @@ std::string qualified(const ServedResource& resource) {
 }   // namespace
 
 Error not_found(const ServedResource& resource, std::string_view name) {
-    Error error{.reason = Reason::NotFound, .message = concat(qualified(resource), " \"", name, "\" not found")};
+    Error error{.reason = Reason::NotFound,
+                .message = concat(qualified(resource), " \"", name, "\" not found")};
     error.subject = subject_of(resource, name);
     return error;
 }
@@ -97,14 +103,18 @@ Error already_exists(const ServedResource& resource, std::string_view name) {
 
 Error conflict(const ServedResource& resource, std::string_view name, std::string_view why) {
     if (why.empty())
-        why = "the object has been modified; please apply your changes to the latest version and try again";
+        why =
+            "the object has been modified; please apply your changes to the latest version and try "
+            "again";
     Error error{.reason = Reason::Conflict,
-                .message = concat("Operation cannot be fulfilled on ", qualified(resource), " \"", name, "\": ", why)};
+                .message = concat("Operation cannot be fulfilled on ", qualified(resource), " \"",
+                                  name, "\": ", why)};
     error.subject = subject_of(resource, name);
     return error;
 }
 
-std::string store_name(const ServedResource& resource, std::string_view name_space, std::string_view name) {
+std::string store_name(const ServedResource& resource, std::string_view name_space,
+                       std::string_view name) {
     return resource.namespaced ? concat(name_space, '/', name) : std::string{name};
 }
 

@@ -43,6 +43,7 @@ Error conflict(const ServedResource& resource, std::string_view name, std::strin
 ErrorSubject subject_of(const ServedResource& resource, std::string_view name);
 
 // The store's name of an object: "namespace/name" or "name".
-std::string store_name(const ServedResource& resource, std::string_view name_space, std::string_view name);
+std::string store_name(const ServedResource& resource, std::string_view name_space,
+                       std::string_view name);
 
 }   // namespace skiff::apiserver

@@ -11,11 +11,13 @@ constexpr int mutation_tries_max = 16;
 
 }   // namespace
 
-store::Key Registry::key_of(const ServedResource& resource, std::string_view name_space, std::string_view name) const {
+store::Key Registry::key_of(const ServedResource& resource, std::string_view name_space,
+                            std::string_view name) const {
     return {.resource = resource.resource, .name = store_name(resource, name_space, name)};
 }
 
-store::ObjectPtr Registry::find(const ServedResource& resource, std::string_view name_space, std::string_view name) const {
+store::ObjectPtr Registry::find(const ServedResource& resource, std::string_view name_space,
+                                std::string_view name) const {
     return parts_.store.view(resource.resource).get(store_name(resource, name_space, name));
 }
 
@@ -36,33 +38,41 @@ void Registry::serve(const CallPtr& call) {
     if (verb == "patch") return patch(call);
     if (verb == "delete") return remove(call);
     if (verb == "deletecollection") return remove_collection(call);
-    call->fail({.reason = Reason::MethodNotAllowed,
-                .message = concat("the server does not allow this method on the requested resource")});
+    call->fail(
+        {.reason = Reason::MethodNotAllowed,
+         .message = concat("the server does not allow this method on the requested resource")});
 }
 
-void Registry::mutate(const CallPtr& call, const ServedResource& resource, const std::string& name, Decide decide) {
+void Registry::mutate(const CallPtr& call, const ServedResource& resource, const std::string& name,
+                      Decide decide) {
     try_mutation(call, resource, name, std::move(decide), 0);
 }
 
-void Registry::try_mutation(const CallPtr& call, const ServedResource& resource, const std::string& name,
-                            Decide decide, int tries) {
+void Registry::try_mutation(const CallPtr& call, const ServedResource& resource,
+                            const std::string& name, Decide decide, int tries) {
     const auto current = parts_.store.view(resource.resource).get(name);
     auto mutation = decide(current);
     if (!mutation) return call->fail(mutation.error());
-    commit(call, resource, std::make_shared<Mutation>(std::move(*mutation)), current, name, std::move(decide), tries);
+    commit(call, resource, std::make_shared<Mutation>(std::move(*mutation)), current, name,
+           std::move(decide), tries);
 }
 
 namespace {
 
-void answer_mutation(Call& call, const Mutation& mutation, const store::ObjectPtr& object, WallTime now) {
+void answer_mutation(Call& call, const Mutation& mutation, const store::ObjectPtr& object,
+                     WallTime now) {
     if (mutation.answer) return mutation.answer(call, object);
     answer_object(call, mutation.status, object, now);
 }
 
 // What a dry run would have stored: the new text under the revision the object has now.
 store::ObjectPtr imagined(const StoredText& text, const store::ObjectPtr& current) {
-    if (current) return store::make_object({.text = text.text, .splice_at = text.splice_at, .created = current->created,
-                                            .modified = current->modified, .attributes = nullptr});
+    if (current)
+        return store::make_object({.text = text.text,
+                                   .splice_at = text.splice_at,
+                                   .created = current->created,
+                                   .modified = current->modified,
+                                   .attributes = nullptr});
     store::Object object;
     object.text = Bytes{text.text};
     object.splice_at = text.splice_at;
@@ -73,42 +83,49 @@ store::ObjectPtr imagined(const StoredText& text, const store::ObjectPtr& curren
 store::Durability durability_of(const ServedResource& resource, std::string_view name) {
     const auto& prefix = resource.stored->storage_prefix;
     if (prefix == "/registry/events/") return store::Durability::Relaxed;
-    if (prefix == "/registry/leases/" && name.starts_with("kube-node-lease/")) return store::Durability::Relaxed;
+    if (prefix == "/registry/leases/" && name.starts_with("kube-node-lease/"))
+        return store::Durability::Relaxed;
     return store::Durability::Durable;
 }
 
 }   // namespace
 
-void Registry::commit(const CallPtr& call, const ServedResource& resource, std::shared_ptr<Mutation> mutation,
-                      store::ObjectPtr current, const std::string& name, Decide decide, int tries) {
+void Registry::commit(const CallPtr& call, const ServedResource& resource,
+                      std::shared_ptr<Mutation> mutation, store::ObjectPtr current,
+                      const std::string& name, Decide decide, int tries) {
     using What = Mutation::What;
     const auto now = parts_.clock.now();
     if (mutation->what == What::Keep || (mutation->what == What::Delete && call->options.dry_run)) {
         ASSERT(current != nullptr || mutation->answer);
         return answer_mutation(*call, *mutation, current, now);
     }
-    store::Transaction transaction{.preconditions = std::move(mutation->also), .writes = {},
+    store::Transaction transaction{.preconditions = std::move(mutation->also),
+                                   .writes = {},
                                    .durability = durability_of(resource, name)};
     const store::Key key{.resource = resource.resource, .name = name};
     using Must = store::Precondition::Must;
-    transaction.preconditions.push_back({.must = current ? Must::BeAt : Must::BeAbsent, .key = key,
+    transaction.preconditions.push_back({.must = current ? Must::BeAt : Must::BeAbsent,
+                                         .key = key,
                                          .at = current ? current->modified : store::Revision{}});
     store::Write write{.key = key};
     if (mutation->what == What::Put) {
         auto text = stored_text(mutation->document.root, *resource.stored);
         if (text.text.size() > limits::object_bytes_max) {
-            return call->fail({.reason = Reason::RequestEntityTooLarge,
-                               .message = concat("the object would be ", text.text.size(), " bytes, the limit is ",
-                                                 limits::object_bytes_max)});
+            return call->fail(
+                {.reason = Reason::RequestEntityTooLarge,
+                 .message = concat("the object would be ", text.text.size(),
+                                   " bytes, the limit is ", limits::object_bytes_max)});
         }
-        if (call->options.dry_run) return answer_mutation(*call, *mutation, imagined(text, current), now);
+        if (call->options.dry_run)
+            return answer_mutation(*call, *mutation, imagined(text, current), now);
         write.attributes = describe(*resource.stored, mutation->document.root);
         write.text = std::move(text.text);
         write.splice_at = text.splice_at;
     }
     transaction.writes.push_back(std::move(write));
     parts_.store.commit(std::move(transaction), [this, call, &resource, mutation, current, name,
-                                                 decide = std::move(decide), tries](Result<store::Committed> done) mutable {
+                                                 decide = std::move(decide),
+                                                 tries](Result<store::Committed> done) mutable {
         if (done) {
             // A deletion answers with the last state, under the deletion's revision.
             auto object = done->objects.empty() ? nullptr : done->objects.front();
@@ -121,12 +138,14 @@ void Registry::commit(const CallPtr& call, const ServedResource& resource, std::
             return answer_mutation(*call, *mutation, object, parts_.clock.now());
         }
         const auto reason = done.error().reason;
-        const bool moved_on = reason == Reason::Conflict || reason == Reason::NotFound || reason == Reason::AlreadyExists;
+        const bool moved_on = reason == Reason::Conflict || reason == Reason::NotFound ||
+                              reason == Reason::AlreadyExists;
         if (!moved_on) return call->fail(done.error());
         if (tries + 1 >= mutation_tries_max) return call->fail(conflict(resource, call->info.name));
-        parts_.executor.post([this, call, &resource, name, decide = std::move(decide), tries]() mutable {
-            try_mutation(call, resource, name, std::move(decide), tries + 1);
-        });
+        parts_.executor.post(
+            [this, call, &resource, name, decide = std::move(decide), tries]() mutable {
+                try_mutation(call, resource, name, std::move(decide), tries + 1);
+            });
     });
 }
 

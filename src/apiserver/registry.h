@@ -27,7 +27,7 @@ struct RegistryParts {
 // What a write comes to, decided on the object as it is now.
 struct Mutation {
     enum class What : uint8_t { Put, Delete, Keep } what = What::Keep;
-    Document document;                       // Put: the whole new object, in stored form
+    Document document;   // Put: the whole new object, in stored form
     int status = 200;
     std::vector<store::Precondition> also;   // further conditions of the transaction
     std::function<void(Call& call, const store::ObjectPtr& object)> answer;   // else answer_object
@@ -43,20 +43,24 @@ class Registry {
     void serve(const CallPtr& call);
 
     const RegistryParts& parts() const { return parts_; }
-    store::Key key_of(const ServedResource& resource, std::string_view name_space, std::string_view name) const;
-    store::ObjectPtr find(const ServedResource& resource, std::string_view name_space, std::string_view name) const;
+    store::Key key_of(const ServedResource& resource, std::string_view name_space,
+                      std::string_view name) const;
+    store::ObjectPtr find(const ServedResource& resource, std::string_view name_space,
+                          std::string_view name) const;
     const ServedResource& core(std::string_view plural) const;   // of v1; must exist
 
     // Reads, decides, commits; decides again on a conflict (at most 16 times), unless the caller's
     // own precondition failed. The call is answered from the commit.
-    void mutate(const CallPtr& call, const ServedResource& resource, const std::string& name, Decide decide);
+    void mutate(const CallPtr& call, const ServedResource& resource, const std::string& name,
+                Decide decide);
 
     // Everything between a decoded object and the store: metadata, rules, admission, validation.
     Result<Mutation> plan_create(Call& call, const ServedResource& resource, Document document);
-    Result<Mutation> plan_update(Call& call, const ServedResource& resource, const store::Object& current,
-                                 Document document, std::string_view subresource);
-    Result<Mutation> plan_delete(Call& call, const ServedResource& resource, const store::Object& current,
-                                 const Json& options);
+    Result<Mutation> plan_update(Call& call, const ServedResource& resource,
+                                 const store::Object& current, Document document,
+                                 std::string_view subresource);
+    Result<Mutation> plan_delete(Call& call, const ServedResource& resource,
+                                 const store::Object& current, const Json& options);
 
   private:
     void get(const CallPtr& call);
@@ -71,8 +75,9 @@ class Registry {
     void bind(const CallPtr& call);
     void evict(const CallPtr& call);
 
-    void commit(const CallPtr& call, const ServedResource& resource, std::shared_ptr<Mutation> mutation,
-                store::ObjectPtr current, const std::string& name, Decide decide, int tries);
+    void commit(const CallPtr& call, const ServedResource& resource,
+                std::shared_ptr<Mutation> mutation, store::ObjectPtr current,
+                const std::string& name, Decide decide, int tries);
     void try_mutation(const CallPtr& call, const ServedResource& resource, const std::string& name,
                       Decide decide, int tries);
     void answer_list(const CallPtr& call);

@@ -30,18 +30,22 @@ int64_t pod_grace(const Json& pod, std::optional<int64_t> asked) {
     return number_at(pod, {"spec", "terminationGracePeriodSeconds"}).value_or(30);
 }
 
-Result<> check_preconditions(const Call& call, const ServedResource& resource, const store::Object& current,
-                             const Json& object, const Json& options) {
+Result<> check_preconditions(const Call& call, const ServedResource& resource,
+                             const store::Object& current, const Json& object,
+                             const Json& options) {
     const auto uid = options.text_at({"preconditions", "uid"});
     if (!uid.empty() && uid != metadata_text(object, "uid")) {
-        return std::unexpected{conflict(resource, call.info.name,
-            concat("Precondition failed: UID in precondition: ", uid, ", UID in object meta: ", metadata_text(object, "uid")))};
+        return std::unexpected{
+            conflict(resource, call.info.name,
+                     concat("Precondition failed: UID in precondition: ", uid,
+                            ", UID in object meta: ", metadata_text(object, "uid")))};
     }
     const auto version = options.text_at({"preconditions", "resourceVersion"});
     if (!version.empty() && version != std::to_string(current.modified.value)) {
-        return std::unexpected{conflict(resource, call.info.name,
-            concat("Precondition failed: ResourceVersion in precondition: ", version,
-                   ", ResourceVersion in object meta: ", current.modified.value))};
+        return std::unexpected{
+            conflict(resource, call.info.name,
+                     concat("Precondition failed: ResourceVersion in precondition: ", version,
+                            ", ResourceVersion in object meta: ", current.modified.value))};
     }
     return {};
 }
@@ -49,28 +53,35 @@ Result<> check_preconditions(const Call& call, const ServedResource& resource, c
 Result<> check_options(const Json& options) {
     const auto* orphan = options.find("orphanDependents");
     if (orphan && !orphan->is_null() && !options.text_at({"propagationPolicy"}).empty()) {
-        return fail(Reason::Invalid, "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: "
-                                     "orphanDependents and deletionPropagation cannot be both set");
+        return fail(Reason::Invalid,
+                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: "
+                    "orphanDependents and deletionPropagation cannot be both set");
     }
     const auto policy = options.text_at({"propagationPolicy"});
     if (!policy.empty() && policy != "Orphan" && policy != "Background" && policy != "Foreground") {
-        return fail(Reason::Invalid, concat("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"",
-                                            policy, "\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""));
+        return fail(
+            Reason::Invalid,
+            concat("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported "
+                   "value: \"",
+                   policy,
+                   "\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""));
     }
     return {};
 }
 
-void mark_deleted(Json& object, WallTime when, int64_t grace, bool counts_generation, Arena& arena) {
+void mark_deleted(Json& object, WallTime when, int64_t grace, bool counts_generation,
+                  Arena& arena) {
     auto& metadata = metadata_of(object, arena);
     metadata.set_borrowed(arena, "deletionTimestamp", Json::string(arena, rfc3339(when)));
     metadata.set_borrowed(arena, "deletionGracePeriodSeconds", Json::integer(grace));
-    if (counts_generation) metadata.set_borrowed(arena, "generation", Json::integer(generation_of(object) + 1));
+    if (counts_generation)
+        metadata.set_borrowed(arena, "generation", Json::integer(generation_of(object) + 1));
 }
 
 }   // namespace
 
-Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resource, const store::Object& current,
-                                       const Json& options) {
+Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resource,
+                                       const store::Object& current, const Json& options) {
     using What = Mutation::What;
     TRY_OK(check_options(options));
     TRY(auto document, parse_stored(current));
@@ -78,15 +89,23 @@ Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resourc
     auto& arena = document.arena;
     TRY_OK(check_preconditions(call, resource, current, object, options));
     Mutation mutation;
-    Admission admission{.call = call, .registry = *this, .resource = resource, .operation = "DELETE", .subresource = {},
-                        .name_space = call.info.name_space, .name = call.info.name, .old = &object, .also = &mutation.also};
+    Admission admission{.call = call,
+                        .registry = *this,
+                        .resource = resource,
+                        .operation = "DELETE",
+                        .subresource = {},
+                        .name_space = call.info.name_space,
+                        .name = call.info.name,
+                        .old = &object,
+                        .also = &mutation.also};
     TRY_OK(admit(admission));
     const auto now = parts_.clock.now();
     const auto asked = number_at(options, {"gracePeriodSeconds"});
     const bool generation = resource.stored->has_generation;
 
     if (is_core(resource, "pods")) {
-        const auto already = number_at(object, {"metadata", "deletionGracePeriodSeconds"}).value_or(0);
+        const auto already =
+            number_at(object, {"metadata", "deletionGracePeriodSeconds"}).value_or(0);
         const bool pending = being_deleted(object) && already > 0;
         // Only a shorter grace than the pending one changes anything, and it must be asked for.
         const auto wanted = asked && *asked < 0 ? std::optional<int64_t>{1} : asked;
@@ -94,7 +113,8 @@ Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resourc
         auto grace = pending ? *wanted : pod_grace(object, wanted);
         if (grace > 0) {
             auto due = now + std::chrono::seconds{grace};
-            if (const auto before = parse_rfc3339(metadata_text(object, "deletionTimestamp")); pending && before) {
+            if (const auto before = parse_rfc3339(metadata_text(object, "deletionTimestamp"));
+                pending && before) {
                 // Counted from the deletion's beginning; when that is over, it ends in a second.
                 due = *before - std::chrono::seconds{already - grace};
                 if (due < now) grace = 1;
@@ -110,13 +130,15 @@ Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resourc
     if (is_core(resource, "namespaces") && spec_finalizers && !spec_finalizers->empty()) {
         if (being_deleted(object)) return mutation;
         mark_deleted(object, now, 0, generation, arena);
-        object.make_object(arena, "status").set_borrowed(arena, "phase", Json::borrowed("Terminating"));
+        object.make_object(arena, "status")
+            .set_borrowed(arena, "phase", Json::borrowed("Terminating"));
         mutation.what = What::Put;
         mutation.document = std::move(document);
         return mutation;
     }
     if (has_finalizers(object)) {
-        if (being_deleted(object) && number_at(object, {"metadata", "deletionGracePeriodSeconds"}).value_or(0) == 0)
+        if (being_deleted(object) &&
+            number_at(object, {"metadata", "deletionGracePeriodSeconds"}).value_or(0) == 0)
             return mutation;
         mark_deleted(object, now, 0, generation && !being_deleted(object), arena);
         mutation.what = What::Put;
@@ -136,10 +158,13 @@ Result<Document> delete_options(Call& call) {
     TRY(auto document, decode_options(call, *message));
     auto& options = document.root;
     if (call.options.grace_period_seconds && !options.find("gracePeriodSeconds"))
-        options.set_borrowed(document.arena, "gracePeriodSeconds", Json::integer(*call.options.grace_period_seconds));
+        options.set_borrowed(document.arena, "gracePeriodSeconds",
+                             Json::integer(*call.options.grace_period_seconds));
     if (!call.options.propagation_policy.empty() && !options.find("propagationPolicy"))
-        options.set(document.arena, "propagationPolicy", Json::string(document.arena, call.options.propagation_policy));
-    if (const auto* dry_run = options.find("dryRun"); dry_run && !dry_run->empty()) call.options.dry_run = true;
+        options.set(document.arena, "propagationPolicy",
+                    Json::string(document.arena, call.options.propagation_policy));
+    if (const auto* dry_run = options.find("dryRun"); dry_run && !dry_run->empty())
+        call.options.dry_run = true;
     return document;
 }
 
@@ -148,7 +173,8 @@ void answer_deletion(Call& call, const store::ObjectPtr& object, bool gone, Wall
     const auto& resource = *call.resource;
     if (!gone || is_core(resource, "pods")) return answer_object(call, 200, object, now);
     const auto uid = object->attributes ? object->attributes->uid : std::string{};
-    call.answer(json_response(200, success_status_json(resource.kind->group, resource.kind->plural, call.info.name, uid)));
+    call.answer(json_response(200, success_status_json(resource.kind->group, resource.kind->plural,
+                                                       call.info.name, uid)));
 }
 
 }   // namespace
@@ -158,16 +184,17 @@ void Registry::remove(const CallPtr& call) {
         TRY(auto document, delete_options(*call));
         auto options = std::make_shared<Document>(std::move(document));
         const auto& resource = *call->resource;
-        mutate(call, resource, store_name(resource, call->info.name_space, call->info.name),
-               [this, call, options, &resource](const store::ObjectPtr& current) -> Result<Mutation> {
-                   if (!current) return std::unexpected{not_found(resource, call->info.name)};
-                   TRY(auto mutation, plan_delete(*call, resource, *current, options->root));
-                   const bool gone = mutation.what == Mutation::What::Delete;
-                   mutation.answer = [this, gone](Call& answered, const store::ObjectPtr& object) {
-                       answer_deletion(answered, object, gone, parts_.clock.now());
-                   };
-                   return mutation;
-               });
+        mutate(
+            call, resource, store_name(resource, call->info.name_space, call->info.name),
+            [this, call, options, &resource](const store::ObjectPtr& current) -> Result<Mutation> {
+                if (!current) return std::unexpected{not_found(resource, call->info.name)};
+                TRY(auto mutation, plan_delete(*call, resource, *current, options->root));
+                const bool gone = mutation.what == Mutation::What::Delete;
+                mutation.answer = [this, gone](Call& answered, const store::ObjectPtr& object) {
+                    answer_deletion(answered, object, gone, parts_.clock.now());
+                };
+                return mutation;
+            });
         return {};
     });
 }
@@ -179,10 +206,11 @@ void Registry::remove_collection(const CallPtr& call) {
         const auto& resource = *call->resource;
         TRY(const auto selection, selection_of(*call, resource));
         std::vector<store::ObjectPtr> objects;
-        parts_.store.view(resource.resource).scan(selection.prefix, {}, [&](std::string_view, const store::ObjectPtr& object) {
-            if (selection.matches(*object)) objects.push_back(object);
-            return true;
-        });
+        parts_.store.view(resource.resource)
+            .scan(selection.prefix, {}, [&](std::string_view, const store::ObjectPtr& object) {
+                if (selection.matches(*object)) objects.push_back(object);
+                return true;
+            });
         struct Progress {
             std::atomic<size_t> left;
             Guarded<std::optional<net::Response>> failed;
@@ -193,15 +221,19 @@ void Registry::remove_collection(const CallPtr& call) {
             if (progress->left.fetch_sub(1) != 1) return;
             auto failed = progress->failed.use([](auto& response) { return std::move(response); });
             if (failed) return call->answer(std::move(*failed));
-            call->answer(json_response(200, success_status_json(resource.kind->group, resource.kind->plural, "", "")));
+            call->answer(json_response(
+                200, success_status_json(resource.kind->group, resource.kind->plural, "", "")));
         };
         for (const auto& object : objects) {
             TRY(const auto parsed, parse_current(*object));
-            auto child = std::make_shared<Call>(net::Request{}, nullptr, [progress, finish](net::Response response) {
-                if (response.status >= 400 && response.status != 404)
-                    progress->failed.use([&](auto& first) { if (!first) first = std::move(response); });
-                finish();
-            });
+            auto child = std::make_shared<Call>(
+                net::Request{}, nullptr, [progress, finish](net::Response response) {
+                    if (response.status >= 400 && response.status != 404)
+                        progress->failed.use([&](auto& first) {
+                            if (!first) first = std::move(response);
+                        });
+                    finish();
+                });
             child->info = call->info;
             child->info.verb = "delete";
             child->info.name_space = metadata_text(parsed.root, "namespace");
@@ -210,7 +242,8 @@ void Registry::remove_collection(const CallPtr& call) {
             child->user = call->user;
             child->resource = call->resource;
             mutate(child, resource, store_name(resource, child->info.name_space, child->info.name),
-                   [this, child, options, &resource](const store::ObjectPtr& current) -> Result<Mutation> {
+                   [this, child, options,
+                    &resource](const store::ObjectPtr& current) -> Result<Mutation> {
                        if (!current) return std::unexpected{not_found(resource, child->info.name)};
                        return plan_delete(*child, resource, *current, options->root);
                    });

@@ -21,7 +21,10 @@ std::string encoded_token(const ContinueToken& token) {
 }
 
 Result<ContinueToken> decoded_token(std::string_view text) {
-    const auto bad = [] { return fail(Reason::BadRequest, "continue key is not valid: it must be one that a list gave"); };
+    const auto bad = [] {
+        return fail(Reason::BadRequest,
+                    "continue key is not valid: it must be one that a list gave");
+    };
     const auto json = base64url_decoded(text);
     if (!json) return bad();
     const auto document = codec::parse_json(*json);
@@ -43,30 +46,40 @@ struct Page {
 Result<int64_t> parsed_version(std::string_view text) {
     const auto number = parse_number<int64_t>(text);
     if (!number || *number < 0)
-        return fail(Reason::BadRequest, concat("resourceVersion: Invalid value: \"", text, "\": must be a number"));
+        return fail(Reason::BadRequest,
+                    concat("resourceVersion: Invalid value: \"", text, "\": must be a number"));
     return *number;
 }
 
 Error invalid_options(std::string_view why) {
-    return {.reason = Reason::Invalid, .message = concat("ListOptions.meta.k8s.io \"\" is invalid: ", why)};
+    return {.reason = Reason::Invalid,
+            .message = concat("ListOptions.meta.k8s.io \"\" is invalid: ", why)};
 }
 
 Result<> check_list_options(const RequestOptions& options) {
     const auto& match = options.resource_version_match;
     const auto version = options.resource_version.value_or("");
     if (options.send_initial_events)
-        return std::unexpected{invalid_options("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list")};
+        return std::unexpected{invalid_options(
+            "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list")};
     if (match.empty()) return {};
     if (!options.continue_token.empty())
-        return std::unexpected{invalid_options("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided")};
+        return std::unexpected{
+            invalid_options("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden "
+                            "when continue is provided")};
     if (version.empty())
-        return std::unexpected{invalid_options("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided")};
+        return std::unexpected{
+            invalid_options("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden "
+                            "unless resourceVersion is provided")};
     if (match != "Exact" && match != "NotOlderThan") {
-        return std::unexpected{invalid_options(concat("resourceVersionMatch: Unsupported value: \"", match,
-                                                      "\": supported values: \"Exact\", \"NotOlderThan\", \"\""))};
+        return std::unexpected{
+            invalid_options(concat("resourceVersionMatch: Unsupported value: \"", match,
+                                   "\": supported values: \"Exact\", \"NotOlderThan\", \"\""))};
     }
     if (match == "Exact" && version == "0")
-        return std::unexpected{invalid_options("resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")};
+        return std::unexpected{
+            invalid_options("resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is "
+                            "forbidden for resourceVersion \"0\"")};
     return {};
 }
 
@@ -78,13 +91,16 @@ Result<store::View> view_for(const Call& call, store::Store& store, store::Resou
     TRY_OK(check_list_options(options));
     if (!options.continue_token.empty()) {
         TRY(const auto token, decoded_token(options.continue_token));
-        if (options.resource_version && !options.resource_version->empty() && *options.resource_version != "0")
-            return fail(Reason::BadRequest, "specifying resource version is not allowed when using continue");
+        if (options.resource_version && !options.resource_version->empty() &&
+            *options.resource_version != "0")
+            return fail(Reason::BadRequest,
+                        "specifying resource version is not allowed when using continue");
         after = token.after;
         auto view = store.view_at(resource, store::Revision{token.revision});
         if (!view && view.error().reason == Reason::Expired) {
-            return fail(Reason::Expired, "The provided continue parameter is too old to display a consistent list "
-                                         "result. You must start a new list without the continue parameter.");
+            return fail(Reason::Expired,
+                        "The provided continue parameter is too old to display a consistent list "
+                        "result. You must start a new list without the continue parameter.");
         }
         return view;
     }
@@ -108,7 +124,8 @@ Result<Page> read_page(const Call& call, store::Store& store, const ServedResour
     // One exact name in one namespace is a look-up.
     const auto* exact = selection.fields.exact("metadata.name");
     if (exact && (!resource.namespaced || !selection.prefix.empty()) && !after) {
-        if (auto object = view.get(concat(selection.prefix, *exact)); object && selection.matches(*object))
+        if (auto object = view.get(concat(selection.prefix, *exact));
+            object && selection.matches(*object))
             page.objects.push_back(std::move(object));
         return page;
     }
@@ -140,8 +157,9 @@ std::string list_metadata(const Page& page) {
 Result<net::Response> object_list(const ServedResource& resource, const Page& page) {
     net::Response response;
     response.headers.add("content-type", "application/json");
-    response.body.emplace_back(Bytes{concat(R"({"kind":")", resource.kind->list_kind, R"(","apiVersion":")",
-                                            resource.api_version(), R"(",)", list_metadata(page), R"(,"items":[)")});
+    response.body.emplace_back(
+        Bytes{concat(R"({"kind":")", resource.kind->list_kind, R"(","apiVersion":")",
+                     resource.api_version(), R"(",)", list_metadata(page), R"(,"items":[)")});
     static const Bytes comma{","};
     static const Bytes end{"]}"};
     bool first = true;
@@ -154,7 +172,8 @@ Result<net::Response> object_list(const ServedResource& resource, const Page& pa
     return response;
 }
 
-Result<std::vector<Json>> served_items(const ServedResource& resource, std::span<const store::ObjectPtr> objects,
+Result<std::vector<Json>> served_items(const ServedResource& resource,
+                                       std::span<const store::ObjectPtr> objects,
                                        std::vector<Document>& keep) {
     std::vector<Json> items;
     keep.reserve(objects.size());
@@ -169,11 +188,13 @@ Result<std::vector<Json>> served_items(const ServedResource& resource, std::span
 
 Json with_list_metadata(Json list, const Page& page, Arena& arena) {
     auto& metadata = list.make_object(arena, "metadata");
-    metadata.set_borrowed(arena, "resourceVersion", Json::string(arena, std::to_string(page.revision.value)));
+    metadata.set_borrowed(arena, "resourceVersion",
+                          Json::string(arena, std::to_string(page.revision.value)));
     if (!page.continue_token.empty())
         metadata.set_borrowed(arena, "continue", Json::string(arena, page.continue_token));
     if (page.remaining)
-        metadata.set_borrowed(arena, "remainingItemCount", Json::integer(static_cast<int64_t>(*page.remaining)));
+        metadata.set_borrowed(arena, "remainingItemCount",
+                              Json::integer(static_cast<int64_t>(*page.remaining)));
     return list;
 }
 
@@ -185,12 +206,14 @@ api::IncludeObject included(const Call& call) {
 
 // A Table without its rows, and one of a few objects at a time: ten thousand parsed pods at once
 // would be a hundred megabytes.
-Result<net::Response> table_list(const Call& call, const ServedResource& resource, const Page& page, WallTime now) {
+Result<net::Response> table_list(const Call& call, const ServedResource& resource, const Page& page,
+                                 WallTime now) {
     constexpr size_t objects_at_once = 64;
     const auto version = std::to_string(page.revision.value);
     const auto meta_version = concat("meta.k8s.io/", call.accepted.meta_version);
     const auto table_of = [&](std::span<const Json> items, Arena& arena) {
-        return api::make_table(*resource.kind, items, included(call), meta_version, version, now, arena);
+        return api::make_table(*resource.kind, items, included(call), meta_version, version, now,
+                               arena);
     };
     if (call.accepted.encoding != Negotiated::Encoding::Json || call.options.pretty) {
         Arena arena;
@@ -208,7 +231,8 @@ Result<net::Response> table_list(const Call& call, const ServedResource& resourc
     for (size_t at = 0; at < page.objects.size(); at += objects_at_once) {
         Arena arena;
         std::vector<Document> keep;
-        const auto some = std::span{page.objects}.subspan(at, std::min(objects_at_once, page.objects.size() - at));
+        const auto some = std::span{page.objects}.subspan(
+            at, std::min(objects_at_once, page.objects.size() - at));
         TRY(const auto items, served_items(resource, some, keep));
         const auto table = table_of(items, arena);
         const auto* rows = table.find("rows");
@@ -221,18 +245,24 @@ Result<net::Response> table_list(const Call& call, const ServedResource& resourc
     return json_response(200, std::move(text));
 }
 
-Result<net::Response> tree_list(const Call& call, const ServedResource& resource, const Page& page) {
+Result<net::Response> tree_list(const Call& call, const ServedResource& resource,
+                                const Page& page) {
     Arena arena;
     std::vector<Document> keep;
     TRY(const auto items, served_items(resource, page.objects, keep));
     auto list = Json::object();
     auto array = Json::array();
     const bool partial = call.accepted.form == Negotiated::Form::PartialObjectMetadata;
-    list.set_borrowed(arena, "kind", partial ? Json::borrowed("PartialObjectMetadataList") : Json::borrowed(resource.kind->list_kind));
-    list.set(arena, "apiVersion", Json::string(arena, partial ? concat("meta.k8s.io/", call.accepted.meta_version) : resource.api_version()));
+    list.set_borrowed(arena, "kind",
+                      partial ? Json::borrowed("PartialObjectMetadataList")
+                              : Json::borrowed(resource.kind->list_kind));
+    list.set(arena, "apiVersion",
+             Json::string(arena, partial ? concat("meta.k8s.io/", call.accepted.meta_version)
+                                         : resource.api_version()));
     list.make_object(arena, "metadata");
     for (const auto& item : items)
-        array.push(arena, partial ? partial_metadata(item, call.accepted.meta_version, arena) : item);
+        array.push(arena,
+                   partial ? partial_metadata(item, call.accepted.meta_version, arena) : item);
     list.set_borrowed(arena, "items", array);
     return encoded(call, 200, with_list_metadata(list, page, arena), nullptr);
 }
@@ -258,7 +288,8 @@ void Registry::answer_list(const CallPtr& call) {
     guard(call, [&]() -> Result<> {
         const auto& resource = *call->resource;
         if (call->accepted.encoding == Negotiated::Encoding::Protobuf)
-            return fail(Reason::NotAcceptable, "lists are served as application/json or application/yaml");
+            return fail(Reason::NotAcceptable,
+                        "lists are served as application/json or application/yaml");
         TRY(const auto page, read_page(*call, parts_.store, resource));
         const bool plain = call->accepted.form == Negotiated::Form::Object &&
                            call->accepted.encoding == Negotiated::Encoding::Json;
@@ -268,7 +299,8 @@ void Registry::answer_list(const CallPtr& call) {
             return {};
         }
         const bool table = call->accepted.form == Negotiated::Form::Table;
-        TRY(auto response, table ? table_list(*call, resource, page, parts_.clock.now()) : tree_list(*call, resource, page));
+        TRY(auto response, table ? table_list(*call, resource, page, parts_.clock.now())
+                                 : tree_list(*call, resource, page));
         call->answer(std::move(response));
         return {};
     });

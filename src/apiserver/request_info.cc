@@ -20,7 +20,8 @@ std::string verb_of(const net::Request& request, bool named, bool watch) {
     return named ? "get" : "list";
 }
 
-// The path's segments, decoded; a segment that decodes to something with a slash or dots is a trick.
+// The path's segments, decoded; a segment that decodes to something with a slash or dots is a
+// trick.
 Result<std::vector<std::string>> segments_of(std::string_view path) {
     std::vector<std::string> segments;
     for (const auto raw : split(path, '/')) {
@@ -56,7 +57,8 @@ Result<RequestInfo> parse_request_info(const net::Request& request) {
     info.version = segments[at++];
     bool watch = false;
     const auto query = net::parse_query(request.query);
-    const auto asked = std::ranges::find(query, "watch", &net::Query::value_type::first);   // the first counts
+    const auto asked =
+        std::ranges::find(query, "watch", &net::Query::value_type::first);   // the first counts
     if (asked != query.end()) watch = flag(asked->second);
     if (segments[at] == "watch" && segments.size() > at + 1) {   // the old /watch/ prefix
         watch = true;
@@ -92,37 +94,56 @@ namespace {
 Result<> read_number(std::string_view key, std::string_view value, int64_t& into) {
     const auto number = parse_number<int64_t>(value);
     if (!number)
-        return fail(Reason::BadRequest, concat("query parameter ", key, ": '", value, "' must be a number"));
+        return fail(Reason::BadRequest,
+                    concat("query parameter ", key, ": '", value, "' must be a number"));
     into = *number;
     return {};
 }
 
 Result<> read_field_validation(std::string_view value, RequestOptions& options) {
-    if (value == "Strict") options.field_validation = FieldValidation::Strict;
-    else if (value == "Ignore") options.field_validation = FieldValidation::Ignore;
-    else if (value == "Warn" || value.empty()) options.field_validation = FieldValidation::Warn;
+    if (value == "Strict")
+        options.field_validation = FieldValidation::Strict;
+    else if (value == "Ignore")
+        options.field_validation = FieldValidation::Ignore;
+    else if (value == "Warn" || value.empty())
+        options.field_validation = FieldValidation::Warn;
     else
-        return fail(Reason::Invalid, concat("fieldValidation: Unsupported value: \"", value,
-                                            "\": supported values: \"Ignore\", \"Strict\", \"Warn\""));
+        return fail(Reason::Invalid,
+                    concat("fieldValidation: Unsupported value: \"", value,
+                           "\": supported values: \"Ignore\", \"Strict\", \"Warn\""));
     return {};
 }
 
 Result<> read_option(std::string_view key, const std::string& value, RequestOptions& options) {
     int64_t number = 0;
-    if (key == "labelSelector") options.label_selector = value;
-    else if (key == "fieldSelector") options.field_selector = value;
-    else if (key == "resourceVersion") options.resource_version = value;
-    else if (key == "resourceVersionMatch") options.resource_version_match = value;
-    else if (key == "continue") options.continue_token = value;
-    else if (key == "watch") options.watch = flag(value);
-    else if (key == "allowWatchBookmarks") options.allow_watch_bookmarks = flag(value);
-    else if (key == "sendInitialEvents") options.send_initial_events = flag(value);
-    else if (key == "fieldManager") options.field_manager = value;
-    else if (key == "force") options.force = flag(value);
-    else if (key == "propagationPolicy") options.propagation_policy = value;
-    else if (key == "orphanDependents") options.orphan_dependents = flag(value);
-    else if (key == "pretty") options.pretty = flag(value);
-    else if (key == "includeObject") options.include_object = value;
+    if (key == "labelSelector")
+        options.label_selector = value;
+    else if (key == "fieldSelector")
+        options.field_selector = value;
+    else if (key == "resourceVersion")
+        options.resource_version = value;
+    else if (key == "resourceVersionMatch")
+        options.resource_version_match = value;
+    else if (key == "continue")
+        options.continue_token = value;
+    else if (key == "watch")
+        options.watch = flag(value);
+    else if (key == "allowWatchBookmarks")
+        options.allow_watch_bookmarks = flag(value);
+    else if (key == "sendInitialEvents")
+        options.send_initial_events = flag(value);
+    else if (key == "fieldManager")
+        options.field_manager = value;
+    else if (key == "force")
+        options.force = flag(value);
+    else if (key == "propagationPolicy")
+        options.propagation_policy = value;
+    else if (key == "orphanDependents")
+        options.orphan_dependents = flag(value);
+    else if (key == "pretty")
+        options.pretty = flag(value);
+    else if (key == "includeObject")
+        options.include_object = value;
     else if (key == "fieldValidation") {
         TRY_OK(read_field_validation(value, options));
     } else if (key == "dryRun") {
@@ -179,20 +200,24 @@ MediaRange parse_media_range(std::string_view text) {
 
 std::optional<Negotiated> offer(const MediaRange& range) {
     Negotiated chosen;
-    if (range.type == "application/yaml") chosen.encoding = Negotiated::Encoding::Yaml;
+    if (range.type == "application/yaml")
+        chosen.encoding = Negotiated::Encoding::Yaml;
     else if (range.type == "application/vnd.kubernetes.protobuf")
         chosen.encoding = Negotiated::Encoding::Protobuf;
-    else if (range.type != "application/json" && range.type != "*/*" && range.type != "application/*")
+    else if (range.type != "application/json" && range.type != "*/*" &&
+             range.type != "application/*")
         return std::nullopt;
     if (range.as.empty()) return chosen;
     if (range.group != "meta.k8s.io") return std::nullopt;
     if (range.version != "v1" && range.version != "v1beta1") return std::nullopt;
     if (chosen.encoding == Negotiated::Encoding::Protobuf) return std::nullopt;
     chosen.meta_version = range.version;
-    if (range.as == "Table") chosen.form = Negotiated::Form::Table;
+    if (range.as == "Table")
+        chosen.form = Negotiated::Form::Table;
     else if (range.as == "PartialObjectMetadata" || range.as == "PartialObjectMetadataList")
         chosen.form = Negotiated::Form::PartialObjectMetadata;
-    else return std::nullopt;
+    else
+        return std::nullopt;
     return chosen;
 }
 

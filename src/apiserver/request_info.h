@@ -12,16 +12,16 @@ namespace skiff::apiserver {
 
 struct RequestInfo {
     bool is_resource = false;
-    std::string path;          // decoded, without a trailing slash but for "/"
-    std::string verb;          // get list watch create update patch delete deletecollection; for
-                               // non-resources the method in lower case
+    std::string path;   // decoded, without a trailing slash but for "/"
+    std::string verb;   // get list watch create update patch delete deletecollection; for
+                        // non-resources the method in lower case
     std::string group;
     std::string version;
-    std::string resource;      // plural
+    std::string resource;   // plural
     std::string subresource;
     std::string name_space;
     std::string name;
-    std::string rest;          // after the subresource: proxy paths, percent-encoded, "/"-led or ""
+    std::string rest;   // after the subresource: proxy paths, percent-encoded, "/"-led or ""
 };
 
 // BadRequest for escapes that hide '/' or '..' in names and other tricks.

@@ -31,7 +31,8 @@ Json user_info(const User& user, Arena& arena) {
     info.set(arena, "groups", text_array(user.groups, arena));
     if (!user.extra.empty()) {
         auto& extra = info.make_object(arena, "extra");
-        for (const auto& [key, values] : user.extra) extra.set(arena, key, text_array(values, arena));
+        for (const auto& [key, values] : user.extra)
+            extra.set(arena, key, text_array(values, arena));
     }
     return info;
 }
@@ -56,8 +57,10 @@ Question question_in(const Json& spec) {
 }
 
 User user_in(const Json& spec) {
-    User user{.name = std::string{spec.text_at({"user"})}, .uid = std::string{spec.text_at({"uid"})},
-              .groups = texts_of(spec.find("groups")), .extra = {}};
+    User user{.name = std::string{spec.text_at({"user"})},
+              .uid = std::string{spec.text_at({"uid"})},
+              .groups = texts_of(spec.find("groups")),
+              .extra = {}};
     return user;
 }
 
@@ -65,8 +68,11 @@ Result<> check_spec(const api::Kind& kind, const Json& spec) {
     const bool resource = spec.find("resourceAttributes") != nullptr;
     const bool other = spec.find("nonResourceAttributes") != nullptr;
     if (resource == other) {
-        return fail(Reason::Invalid, concat(kind.kind, ".", kind.group, " \"\" is invalid: spec.resourceAttributes: Invalid value: "
-                                            "null: exactly one of nonResourceAttributes or resourceAttributes must be specified"));
+        return fail(Reason::Invalid,
+                    concat(kind.kind, ".", kind.group,
+                           " \"\" is invalid: spec.resourceAttributes: Invalid value: "
+                           "null: exactly one of nonResourceAttributes or resourceAttributes must "
+                           "be specified"));
     }
     return {};
 }
@@ -78,11 +84,16 @@ Result<> review_access(Call& call, const ReviewParts& parts, Document& review) {
     const bool self = kind.kind == "SelfSubjectAccessReview";
     const auto user = self ? call.user : user_in(spec);
     if (!self && user.name.empty() && user.groups.empty())
-        return fail(Reason::Invalid, "spec.user: Invalid value: \"\": at least one of user or group must be specified");
-    if (kind.kind == "LocalSubjectAccessReview" && spec.text_at({"resourceAttributes", "namespace"}) != call.info.name_space)
-        return fail(Reason::BadRequest, "spec.resourceAttributes.namespace must be the namespace of the request");
+        return fail(
+            Reason::Invalid,
+            "spec.user: Invalid value: \"\": at least one of user or group must be specified");
+    if (kind.kind == "LocalSubjectAccessReview" &&
+        spec.text_at({"resourceAttributes", "namespace"}) != call.info.name_space)
+        return fail(Reason::BadRequest,
+                    "spec.resourceAttributes.namespace must be the namespace of the request");
     auto status = Json::object();
-    status.set_borrowed(review.arena, "allowed", Json::boolean(parts.authorizer.allows(user, question_in(spec))));
+    status.set_borrowed(review.arena, "allowed",
+                        Json::boolean(parts.authorizer.allows(user, question_in(spec))));
     review.root.set_borrowed(review.arena, "status", status);
     return {};
 }
@@ -124,12 +135,17 @@ Result<> review_token(const ReviewParts& parts, Document& review) {
     if (!user) user = parts.authenticator.identify(probe);
     if (token.empty() || !*user) {
         status.set_borrowed(arena, "authenticated", Json::boolean(false));
-        status.set(arena, "error", Json::string(arena, token.empty() ? "no token was given" : user->error().message));
+        status.set(
+            arena, "error",
+            Json::string(arena, token.empty() ? "no token was given" : user->error().message));
     } else {
         status.set_borrowed(arena, "authenticated", Json::boolean(true));
         status.set_borrowed(arena, "user", user_info(**user, arena));
         auto shared = audiences;   // those of the asked ones that the token is for
-        if (meant_for) std::erase_if(shared, [&](const auto& audience) { return std::ranges::find(*meant_for, audience) == meant_for->end(); });
+        if (meant_for)
+            std::erase_if(shared, [&](const auto& audience) {
+                return std::ranges::find(*meant_for, audience) == meant_for->end();
+            });
         if (!shared.empty()) status.set_borrowed(arena, "audiences", text_array(shared, arena));
     }
     review.root.set_borrowed(arena, "status", status);
@@ -144,7 +160,8 @@ Result<> review_self(Call& call, Document& review) {
 }
 
 // The pod a token is bound to must exist, run as the account, and be the one that is meant.
-Result<> bind_token(const Call& call, const Registry& registry, const Json& spec, TokenSubject& subject) {
+Result<> bind_token(const Call& call, const Registry& registry, const Json& spec,
+                    TokenSubject& subject) {
     const auto* reference = spec.find("boundObjectRef");
     if (!reference || !reference->is_object()) return {};
     if (reference->text_at({"kind"}) != "Pod")
@@ -156,10 +173,13 @@ Result<> bind_token(const Call& call, const Registry& registry, const Json& spec
     TRY(const auto document, parse_current(*pod));
     const auto account = document.root.text_at({"spec", "serviceAccountName"});
     if ((account.empty() ? std::string_view{"default"} : account) != call.info.name)
-        return fail(Reason::BadRequest, concat("cannot bind token for serviceaccount \"", call.info.name, "\" to pod running with different serviceaccount name."));
+        return fail(Reason::BadRequest,
+                    concat("cannot bind token for serviceaccount \"", call.info.name,
+                           "\" to pod running with different serviceaccount name."));
     const auto uid = reference->text_at({"uid"});
     if (!uid.empty() && uid != metadata_text(document.root, "uid"))
-        return std::unexpected{conflict(pods, name, "the UID in the bound object reference does not match the UID in record")};
+        return std::unexpected{conflict(
+            pods, name, "the UID in the bound object reference does not match the UID in record")};
     subject.pod = name;
     subject.pod_uid = metadata_text(document.root, "uid");
     return {};
@@ -171,8 +191,11 @@ Result<> issue_token(Call& call, const ReviewParts& parts, Document& request) {
     if (!account) return std::unexpected{not_found(accounts, call.info.name)};
     auto& arena = request.arena;
     auto& spec = request.root.make_object(arena, "spec");
-    TokenSubject subject{.name_space = call.info.name_space, .account = call.info.name,
-                         .account_uid = account->attributes ? account->attributes->uid : "", .pod = {}, .pod_uid = {}};
+    TokenSubject subject{.name_space = call.info.name_space,
+                         .account = call.info.name,
+                         .account_uid = account->attributes ? account->attributes->uid : "",
+                         .pod = {},
+                         .pod_uid = {}};
     TRY_OK(bind_token(call, parts.registry, spec, subject));
     const auto* asked = spec.find("expirationSeconds");
     const int64_t seconds = asked && asked->is_integer() ? asked->as_int() : token_seconds_default;
@@ -181,17 +204,21 @@ Result<> issue_token(Call& call, const ReviewParts& parts, Document& request) {
                                             ": may not specify a duration less than 10 minutes"));
     }
     if (seconds > token_seconds_max) {
-        return fail(Reason::Invalid, concat("spec.expirationSeconds: Too long: may not be more than ", token_seconds_max));
+        return fail(
+            Reason::Invalid,
+            concat("spec.expirationSeconds: Too long: may not be more than ", token_seconds_max));
     }
     auto audiences = texts_of(spec.find("audiences"));
     if (audiences.empty()) audiences = {parts.tokens.issuer()};
     const auto& registry = parts.registry.parts();
-    TRY(const auto token, parts.tokens.issue(subject, audiences, std::chrono::seconds{seconds}, registry.random.uuid()));
+    TRY(const auto token, parts.tokens.issue(subject, audiences, std::chrono::seconds{seconds},
+                                             registry.random.uuid()));
     spec.set_borrowed(arena, "audiences", text_array(audiences, arena));
     spec.set_borrowed(arena, "expirationSeconds", Json::integer(seconds));
     auto status = Json::object();
     status.set(arena, "token", Json::string(arena, token));
-    status.set(arena, "expirationTimestamp", Json::string(arena, rfc3339(registry.clock.now() + std::chrono::seconds{seconds})));
+    status.set(arena, "expirationTimestamp",
+               Json::string(arena, rfc3339(registry.clock.now() + std::chrono::seconds{seconds})));
     request.root.set_borrowed(arena, "status", status);
     auto& metadata = metadata_of(request.root, arena);
     metadata.set(arena, "name", Json::string(arena, call.info.name));
@@ -205,15 +232,20 @@ Result<> settle_namespace(const Call& call, Document& review) {
     auto& metadata = metadata_of(review.root, review.arena);
     const auto given = metadata_text(review.root, "namespace");
     if (!given.empty() && given != call.info.name_space)
-        return fail(Reason::BadRequest, "the namespace of the provided object does not match the namespace sent on the request");
+        return fail(Reason::BadRequest,
+                    "the namespace of the provided object does not match the namespace sent on the "
+                    "request");
     metadata.set(review.arena, "namespace", Json::string(review.arena, call.info.name_space));
     return {};
 }
 
 const api::Kind& token_request_kind() {
-    static const api::Kind kind{.group = "authentication.k8s.io", .version = "v1", .kind = "TokenRequest",
-                                .message = api::builtin_message("authentication.k8s.io.v1.TokenRequest"),
-                                .rules = "tokenrequest"};
+    static const api::Kind kind{
+        .group = "authentication.k8s.io",
+        .version = "v1",
+        .kind = "TokenRequest",
+        .message = api::builtin_message("authentication.k8s.io.v1.TokenRequest"),
+        .rules = "tokenrequest"};
     return kind;
 }
 
@@ -221,7 +253,8 @@ const api::Kind& token_request_kind() {
 
 bool serve_review(const CallPtr& call, const ReviewParts& parts) {
     const auto& resource = *call->resource;
-    const bool token_request = call->info.group.empty() && call->info.resource == "serviceaccounts" &&
+    const bool token_request = call->info.group.empty() &&
+                               call->info.resource == "serviceaccounts" &&
                                call->info.subresource == "token";
     if ((resource.persistent && !token_request) || call->info.verb != "create") return false;
     if (!token_request && !call->info.subresource.empty()) return false;
@@ -243,7 +276,8 @@ bool serve_review(const CallPtr& call, const ReviewParts& parts) {
             return review_access(*call, parts, review);
         }());
         metadata_of(review.root, review.arena);
-        answer_tree(*call, 201, kind, review.root, review.arena, parts.registry.parts().clock.now());
+        answer_tree(*call, 201, kind, review.root, review.arena,
+                    parts.registry.parts().clock.now());
         return {};
     });
     return true;

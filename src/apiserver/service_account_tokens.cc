@@ -15,8 +15,9 @@ int64_t unix_seconds(WallTime time) {
     return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
 }
 
-std::string claims_of(const TokenSubject& subject, const std::vector<std::string>& audiences, std::string_view issuer,
-                      int64_t now, std::chrono::seconds life, std::string_view id) {
+std::string claims_of(const TokenSubject& subject, const std::vector<std::string>& audiences,
+                      std::string_view issuer, int64_t now, std::chrono::seconds life,
+                      std::string_view id) {
     std::string out = R"({"aud":[)";
     for (size_t i = 0; i < audiences.size(); ++i) {
         if (i) out += ',';
@@ -27,15 +28,21 @@ std::string claims_of(const TokenSubject& subject, const std::vector<std::string
     append(out, R"(,"jti":")", id, R"(","kubernetes.io":{"namespace":")", subject.name_space, '"');
     if (!subject.pod.empty())
         append(out, R"(,"pod":{"name":")", subject.pod, R"(","uid":")", subject.pod_uid, R"("})");
-    append(out, R"(,"serviceaccount":{"name":")", subject.account, R"(","uid":")", subject.account_uid, R"("}},"nbf":)",
-           now, R"(,"sub":"system:serviceaccount:)", subject.name_space, ':', subject.account, R"("})");
+    append(out, R"(,"serviceaccount":{"name":")", subject.account, R"(","uid":")",
+           subject.account_uid, R"("}},"nbf":)", now, R"(,"sub":"system:serviceaccount:)",
+           subject.name_space, ':', subject.account, R"("})");
     return out;
 }
 
-Error bad(std::string_view why) { return {.reason = Reason::Unauthorized, .message = concat("token: ", why)}; }
+Error bad(std::string_view why) {
+    return {.reason = Reason::Unauthorized, .message = concat("token: ", why)};
+}
 
-bool shares_audience(const std::vector<std::string>& audiences, const std::vector<std::string>& wanted) {
-    return std::ranges::any_of(audiences, [&](const auto& audience) { return std::ranges::find(wanted, audience) != wanted.end(); });
+bool shares_audience(const std::vector<std::string>& audiences,
+                     const std::vector<std::string>& wanted) {
+    return std::ranges::any_of(audiences, [&](const auto& audience) {
+        return std::ranges::find(wanted, audience) != wanted.end();
+    });
 }
 
 int64_t number_of(const codec::Json& claims, std::string_view key) {
@@ -44,11 +51,13 @@ int64_t number_of(const codec::Json& claims, std::string_view key) {
 }
 
 User user_of(const TokenSubject& subject, std::string_view token_id) {
-    User user{.name = concat("system:serviceaccount:", subject.name_space, ':', subject.account),
-              .uid = subject.account_uid,
-              .groups = {"system:serviceaccounts", concat("system:serviceaccounts:", subject.name_space)},
-              .extra = {}};
-    if (!token_id.empty()) user.extra["authentication.kubernetes.io/credential-id"] = {concat("JTI=", token_id)};
+    User user{
+        .name = concat("system:serviceaccount:", subject.name_space, ':', subject.account),
+        .uid = subject.account_uid,
+        .groups = {"system:serviceaccounts", concat("system:serviceaccounts:", subject.name_space)},
+        .extra = {}};
+    if (!token_id.empty())
+        user.extra["authentication.kubernetes.io/credential-id"] = {concat("JTI=", token_id)};
     if (!subject.pod.empty()) {
         user.extra["authentication.kubernetes.io/pod-name"] = {subject.pod};
         user.extra["authentication.kubernetes.io/pod-uid"] = {subject.pod_uid};
@@ -58,16 +67,19 @@ User user_of(const TokenSubject& subject, std::string_view token_id) {
 
 }   // namespace
 
-Result<std::string> ServiceAccountTokens::issue(const TokenSubject& subject, const std::vector<std::string>& audiences,
-                                                std::chrono::seconds life, const std::string& id) const {
-    const auto claims = claims_of(subject, audiences.empty() ? std::vector{issuer_} : audiences, issuer_,
-                                  unix_seconds(clock_.now()), life, id);
+Result<std::string> ServiceAccountTokens::issue(const TokenSubject& subject,
+                                                const std::vector<std::string>& audiences,
+                                                std::chrono::seconds life,
+                                                const std::string& id) const {
+    const auto claims = claims_of(subject, audiences.empty() ? std::vector{issuer_} : audiences,
+                                  issuer_, unix_seconds(clock_.now()), life, id);
     const auto signed_part = concat(base64url(header), ".", base64url(claims));
     TRY(const auto signature, net::sign_es256(key_pem_, signed_part));
     return concat(signed_part, ".", base64url(signature));
 }
 
-std::optional<Result<ServiceAccountTokens::Verified>> ServiceAccountTokens::verify(std::string_view token) const {
+std::optional<Result<ServiceAccountTokens::Verified>> ServiceAccountTokens::verify(
+    std::string_view token) const {
     const auto parts = split(token, '.');
     if (parts.size() != 3) return std::nullopt;
     const auto claims_json = base64url_decoded(parts[1]);
@@ -78,26 +90,34 @@ std::optional<Result<ServiceAccountTokens::Verified>> ServiceAccountTokens::veri
     const auto head = codec::parse_json(*head_json);
     if (!claims || !head || claims->root.text_at({"iss"}) != issuer_) return std::nullopt;
 
-    if (head->root.text_at({"alg"}) != "ES256") return std::unexpected{bad("its algorithm is not ES256")};
-    const auto right = net::verify_es256(key_pem_, token.substr(0, parts[0].size() + 1 + parts[1].size()), *signature);
+    if (head->root.text_at({"alg"}) != "ES256")
+        return std::unexpected{bad("its algorithm is not ES256")};
+    const auto right = net::verify_es256(
+        key_pem_, token.substr(0, parts[0].size() + 1 + parts[1].size()), *signature);
     if (!right || !*right) return std::unexpected{bad("its signature is wrong")};
-    const auto text = [&](std::initializer_list<std::string_view> path) { return std::string{claims->root.text_at(path)}; };
+    const auto text = [&](std::initializer_list<std::string_view> path) {
+        return std::string{claims->root.text_at(path)};
+    };
     Verified verified{.subject = {.name_space = text({"kubernetes.io", "namespace"}),
                                   .account = text({"kubernetes.io", "serviceaccount", "name"}),
                                   .account_uid = text({"kubernetes.io", "serviceaccount", "uid"}),
                                   .pod = text({"kubernetes.io", "pod", "name"}),
                                   .pod_uid = text({"kubernetes.io", "pod", "uid"})},
-                      .audiences = {}, .id = text({"jti"}), .expires = number_of(claims->root, "exp"),
+                      .audiences = {},
+                      .id = text({"jti"}),
+                      .expires = number_of(claims->root, "exp"),
                       .not_before = number_of(claims->root, "nbf")};
     if (const auto* audiences = claims->root.find("aud"))
-        for (const auto& audience : audiences->items()) verified.audiences.emplace_back(audience.text());
+        for (const auto& audience : audiences->items())
+            verified.audiences.emplace_back(audience.text());
     return verified;
 }
 
 void ServiceAccountTokens::remember(std::string hash, Verified verified) const {
     const auto now = unix_seconds(clock_.now());
     verified_.use([&](auto& known) {
-        if (known.size() >= verified_tokens_max) std::erase_if(known, [&](const auto& entry) { return entry.second.expires <= now; });
+        if (known.size() >= verified_tokens_max)
+            std::erase_if(known, [&](const auto& entry) { return entry.second.expires <= now; });
         if (known.size() >= verified_tokens_max) known.erase(known.begin());   // hashes: any one
         known.insert_or_assign(std::move(hash), std::move(verified));
     });
@@ -110,8 +130,8 @@ std::vector<std::string> ServiceAccountTokens::audiences_of(std::string_view tok
     });
 }
 
-std::optional<Result<User>> ServiceAccountTokens::authenticate(std::string_view token,
-                                                               const std::vector<std::string>& audiences) const {
+std::optional<Result<User>> ServiceAccountTokens::authenticate(
+    std::string_view token, const std::vector<std::string>& audiences) const {
     if (token.size() > token_bytes_max) return std::nullopt;
     auto hash = net::sha256(token);
     auto verified = verified_.use([&](const auto& known) -> std::optional<Verified> {
@@ -131,7 +151,8 @@ std::optional<Result<User>> ServiceAccountTokens::authenticate(std::string_view 
     if (verified->not_before > now + 10) return std::unexpected{bad("it is not valid yet")};
     if (!shares_audience(verified->audiences, audiences.empty() ? std::vector{issuer_} : audiences))
         return std::unexpected{bad("it is meant for another audience")};
-    if (exists_ && !exists_(verified->subject)) return std::unexpected{bad("what it is bound to is gone")};
+    if (exists_ && !exists_(verified->subject))
+        return std::unexpected{bad("what it is bound to is gone")};
     return user_of(verified->subject, verified->id);
 }
 

@@ -16,7 +16,7 @@ struct TokenSubject {
     std::string name_space;
     std::string account;
     std::string account_uid;
-    std::string pod;       // "" when bound to no pod
+    std::string pod;   // "" when bound to no pod
     std::string pod_uid;
 };
 
@@ -29,10 +29,12 @@ class ServiceAccountTokens {
 
     void set_exists(Exists exists) { exists_ = std::move(exists); }
     const std::string& issuer() const { return issuer_; }
-    Result<std::string> issue(const TokenSubject& subject, const std::vector<std::string>& audiences,
-                              std::chrono::seconds life, const std::string& id) const;
+    Result<std::string> issue(const TokenSubject& subject,
+                              const std::vector<std::string>& audiences, std::chrono::seconds life,
+                              const std::string& id) const;
     // Absent: no token of this issuer. `audiences`: those accepted, empty for the API server's own.
-    std::optional<Result<User>> authenticate(std::string_view token, const std::vector<std::string>& audiences = {}) const;
+    std::optional<Result<User>> authenticate(std::string_view token,
+                                             const std::vector<std::string>& audiences = {}) const;
     // Those that a token is for which authenticate() has just found good.
     std::vector<std::string> audiences_of(std::string_view token) const;
 

@@ -31,7 +31,9 @@ void append_details(std::string& out, const Error& error) {
     if (!any) return;
     out += ",\"details\":{";
     const size_t start = out.size();
-    const auto comma = [&] { if (out.size() > start) out += ','; };
+    const auto comma = [&] {
+        if (out.size() > start) out += ',';
+    };
     if (error.subject) {
         const auto member = [&](std::string_view key, const std::string& text) {
             if (text.empty()) return;
@@ -58,8 +60,11 @@ void append_details(std::string& out, const Error& error) {
 }   // namespace
 
 Error too_large_version(store::Revision wanted, store::Revision current) {
-    Error error{.reason = Reason::Timeout, .message = concat("Too large resource version: ", wanted.value, ", current: ", current.value)};
-    error.causes.push_back({.type = "ResourceVersionTooLarge", .message = "Too large resource version", .field = {}});
+    Error error{.reason = Reason::Timeout,
+                .message = concat("Too large resource version: ", wanted.value,
+                                  ", current: ", current.value)};
+    error.causes.push_back(
+        {.type = "ResourceVersionTooLarge", .message = "Too large resource version", .field = {}});
     error.retry_after = std::chrono::seconds{1};
     return error;
 }

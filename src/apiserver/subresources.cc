@@ -32,11 +32,15 @@ void merge_texts(Json& metadata, const Json* from, std::string_view key, Arena& 
 }
 
 void answer_success(Call& call, int code) {
-    call.answer(json_response(code, concat(R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":)", code, "}")));
+    call.answer(json_response(
+        code,
+        concat(R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":)",
+               code, "}")));
 }
 
 Result<Mutation> bound(const RegistryParts& parts, const ServedResource& pods,
-                       const store::ObjectPtr& current, const Json& binding, std::string_view name) {
+                       const store::ObjectPtr& current, const Json& binding,
+                       std::string_view name) {
     if (!current) return std::unexpected{not_found(pods, name)};
     TRY(auto document, parse_stored(*current));
     auto& pod = document.root;
@@ -44,23 +48,30 @@ Result<Mutation> bound(const RegistryParts& parts, const ServedResource& pods,
     const auto uid = metadata_text(binding, "uid");
     const auto refuse = [&](std::string_view why) {   // "pods/binding", as upstream
         auto error = conflict(pods, name, why);
-        error.message = concat("Operation cannot be fulfilled on pods/binding \"", name, "\": ", why);
+        error.message =
+            concat("Operation cannot be fulfilled on pods/binding \"", name, "\": ", why);
         error.subject->kind = "pods/binding";
         return std::unexpected{std::move(error)};
     };
     if (!uid.empty() && uid != metadata_text(pod, "uid"))
-        return refuse(concat("Precondition failed: UID in precondition: ", uid, ", UID in object meta: ", metadata_text(pod, "uid")));
-    if (being_deleted(pod)) return refuse(concat("pod ", name, " is being deleted, cannot be assigned to a host"));
+        return refuse(concat("Precondition failed: UID in precondition: ", uid,
+                             ", UID in object meta: ", metadata_text(pod, "uid")));
+    if (being_deleted(pod))
+        return refuse(concat("pod ", name, " is being deleted, cannot be assigned to a host"));
     const auto node = pod.text_at({"spec", "nodeName"});
-    if (!node.empty()) return refuse(concat("pod ", name, " is already assigned to node \"", node, "\""));
-    pod.make_object(arena, "spec").set(arena, "nodeName", Json::string(arena, binding.text_at({"target", "name"})));
+    if (!node.empty())
+        return refuse(concat("pod ", name, " is already assigned to node \"", node, "\""));
+    pod.make_object(arena, "spec")
+        .set(arena, "nodeName", Json::string(arena, binding.text_at({"target", "name"})));
     set_scheduled(pod, parts.clock.now(), arena);
     auto& metadata = metadata_of(pod, arena);
     const auto* given = metadata_of(binding);
     merge_texts(metadata, given ? given->find("annotations") : nullptr, "annotations", arena);
     merge_texts(metadata, given ? given->find("labels") : nullptr, "labels", arena);
     Mutation mutation{.what = Mutation::What::Put, .document = std::move(document)};
-    mutation.answer = [](Call& answered, const store::ObjectPtr&) { answer_success(answered, 201); };
+    mutation.answer = [](Call& answered, const store::ObjectPtr&) {
+        answer_success(answered, 201);
+    };
     return mutation;
 }
 
@@ -68,11 +79,14 @@ Result<Mutation> bound(const RegistryParts& parts, const ServedResource& pods,
 Result<> check_named(const Call& call, const Json& object, std::string_view kind) {
     const auto name = metadata_text(object, "name");
     if (!call.info.name.empty() && !name.empty() && name != call.info.name)
-        return fail(Reason::BadRequest, concat("name in URL does not match name in ", kind, " object"));
-    if (call.info.name.empty() && name.empty()) return fail(Reason::BadRequest, concat("the ", kind, " names no pod"));
+        return fail(Reason::BadRequest,
+                    concat("name in URL does not match name in ", kind, " object"));
+    if (call.info.name.empty() && name.empty())
+        return fail(Reason::BadRequest, concat("the ", kind, " names no pod"));
     const auto name_space = metadata_text(object, "namespace");
     if (!name_space.empty() && name_space != call.info.name_space)
-        return fail(Reason::BadRequest, concat("the namespace of the provided object does not match the namespace sent on the request"));
+        return fail(Reason::BadRequest, concat("the namespace of the provided object does not "
+                                               "match the namespace sent on the request"));
     return {};
 }
 
@@ -87,11 +101,15 @@ void Registry::bind(const CallPtr& call) {
         auto binding = std::make_shared<Document>(std::move(document));
         const auto& target = binding->root;
         if (const auto what = target.text_at({"target", "kind"}); !what.empty() && what != "Node") {
-            return fail(Reason::Invalid, concat("target.kind: Unsupported value: \"", what, "\": supported values: \"Node\""));
+            return fail(Reason::Invalid, concat("target.kind: Unsupported value: \"", what,
+                                                "\": supported values: \"Node\""));
         }
-        if (target.text_at({"target", "name"}).empty()) return fail(Reason::Invalid, "target.name: Required value");
+        if (target.text_at({"target", "name"}).empty())
+            return fail(Reason::Invalid, "target.name: Required value");
         TRY_OK(check_named(*call, target, "Binding"));
-        const auto name = call->info.resource == "bindings" ? std::string{metadata_text(target, "name")} : call->info.name;
+        const auto name = call->info.resource == "bindings"
+                              ? std::string{metadata_text(target, "name")}
+                              : call->info.name;
         const auto& pods = core("pods");
         mutate(call, pods, store_name(pods, call->info.name_space, name),
                [this, binding, &pods, name](const store::ObjectPtr& current) {
@@ -108,7 +126,9 @@ void Registry::evict(const CallPtr& call) {
         ASSERT(message != nullptr);
         TRY(auto document, decode_options(*call, *message));
         TRY_OK(check_named(*call, document.root, "Eviction"));
-        if (const auto* dry = document.root.at_path({"deleteOptions", "dryRun"}); dry && !dry->empty()) call->options.dry_run = true;
+        if (const auto* dry = document.root.at_path({"deleteOptions", "dryRun"});
+            dry && !dry->empty())
+            call->options.dry_run = true;
         auto eviction = std::make_shared<Document>(std::move(document));
         const auto& pods = core("pods");
         mutate(call, pods, store_name(pods, call->info.name_space, call->info.name),
@@ -116,8 +136,11 @@ void Registry::evict(const CallPtr& call) {
                    if (!current) return std::unexpected{not_found(pods, call->info.name)};
                    const auto* options = eviction->root.find("deleteOptions");
                    static const Json none = Json::object();
-                   TRY(auto mutation, plan_delete(*call, pods, *current, options ? *options : none));
-                   mutation.answer = [](Call& answered, const store::ObjectPtr&) { answer_success(answered, 201); };
+                   TRY(auto mutation,
+                       plan_delete(*call, pods, *current, options ? *options : none));
+                   mutation.answer = [](Call& answered, const store::ObjectPtr&) {
+                       answer_success(answered, 201);
+                   };
                    return mutation;
                });
         return {};

@@ -25,8 +25,12 @@ struct Answer {
     codec::Document json;   // null when the body is none
     std::shared_ptr<net::BodySource> source;
 
-    std::string text(std::initializer_list<std::string_view> path) const { return std::string{json.root.text_at(path)}; }
-    const codec::Json* at(std::initializer_list<std::string_view> path) const { return json.root.at_path(path); }
+    std::string text(std::initializer_list<std::string_view> path) const {
+        return std::string{json.root.text_at(path)};
+    }
+    const codec::Json* at(std::initializer_list<std::string_view> path) const {
+        return json.root.at_path(path);
+    }
     int64_t number(std::initializer_list<std::string_view> path) const {
         const auto* value = at(path);
         return value && value->is_integer() ? value->as_int() : -1;
@@ -34,11 +38,14 @@ struct Answer {
     std::string message() const { return text({"message"}); }
     std::string reason() const { return text({"reason"}); }
     std::string version() const { return text({"metadata", "resourceVersion"}); }
-    std::string header(std::string_view name) const { return std::string{headers.find(name).value_or("")}; }
+    std::string header(std::string_view name) const {
+        return std::string{headers.find(name).value_or("")};
+    }
     std::vector<std::string> names() const {   // of a list's items
         std::vector<std::string> out;
         if (const auto* items = at({"items"}))
-            for (const auto& item : items->items()) out.emplace_back(item.text_at({"metadata", "name"}));
+            for (const auto& item : items->items())
+                out.emplace_back(item.text_at({"metadata", "name"}));
         return out;
     }
 };
@@ -52,9 +59,13 @@ inline std::string text_of(const std::vector<Slice>& slices) {
 // Takes the one answer.
 class Catcher final : public net::Responder {
   public:
-    explicit Catcher(std::shared_ptr<net::Response> into) : into_{std::move(into)} { into_->status = 0; }
+    explicit Catcher(std::shared_ptr<net::Response> into) : into_{std::move(into)} {
+        into_->status = 0;
+    }
     void send(net::Response response) override { *into_ = std::move(response); }
-    void upgrade(net::Headers, std::function<void(std::unique_ptr<net::RawStream>)>) override { into_->status = 101; }
+    void upgrade(net::Headers, std::function<void(std::unique_ptr<net::RawStream>)>) override {
+        into_->status = 101;
+    }
     void on_gone(std::function<void()>) override {}
     net::Loop& loop() override { std::abort(); }
 
@@ -73,7 +84,9 @@ class Watching {
         std::string type;
         std::string name;
         codec::Document object;
-        std::string version() const { return std::string{object.root.text_at({"metadata", "resourceVersion"})}; }
+        std::string version() const {
+            return std::string{object.root.text_at({"metadata", "resourceVersion"})};
+        }
     };
     std::vector<Event> events() {
         executor_.settle();
@@ -92,7 +105,9 @@ class Watching {
             if (!document) continue;
             const auto* object = document->root.find("object");
             if (!object) continue;
-            Event event{.type = std::string{document->root.text_at({"type"})}, .name = std::string{object->text_at({"metadata", "name"})}, .object = {}};
+            Event event{.type = std::string{document->root.text_at({"type"})},
+                        .name = std::string{object->text_at({"metadata", "name"})},
+                        .object = {}};
             event.object.root = object->deep_copy(event.object.arena);
             found.push_back(std::move(event));
         }
@@ -100,7 +115,9 @@ class Watching {
     }
     std::string words() {   // "ADDED a, DELETED b"
         std::string out;
-        for (const auto& event : events()) append(out, out.empty() ? "" : ", ", event.type, event.name.empty() ? "" : " ", event.name);
+        for (const auto& event : events())
+            append(out, out.empty() ? "" : ", ", event.type, event.name.empty() ? "" : " ",
+                   event.name);
         return out;
     }
     bool ended() const { return ended_; }
@@ -119,18 +136,23 @@ inline std::string test_key_pem() {
 
 class TestServer {
   public:
-    explicit TestServer(store::StoreOptions options = {}) : store{opened(std::move(options))},
-        api{*store, executor.clock(), random, executor, server_options(executor.clock())} {
+    explicit TestServer(store::StoreOptions options = {})
+        : store{opened(std::move(options))},
+          api{*store, executor.clock(), random, executor, server_options(executor.clock())} {
         api.set_ready(true);
         for (const std::string_view name : {"default", "kube-system", "other"})
-            EXPECT_EQ(post("/api/v1/namespaces", concat(R"({"metadata":{"name":")", name, R"("}})")).status, 201);
+            EXPECT_EQ(post("/api/v1/namespaces", concat(R"({"metadata":{"name":")", name, R"("}})"))
+                          .status,
+                      201);
     }
 
     // As system:masters unless the headers bring an authorization of their own ("" for none).
-    Answer request(std::string method, std::string_view target, std::string body = {}, HeaderList headers = {},
-                   std::shared_ptr<const net::Peer> peer = nullptr) {
+    Answer request(std::string method, std::string_view target, std::string body = {},
+                   HeaderList headers = {}, std::shared_ptr<const net::Peer> peer = nullptr) {
         const auto [path, query] = cut(target, '?');
-        net::Request request{.method = std::move(method), .path = std::string{path}, .query = std::string{query.value_or("")}};
+        net::Request request{.method = std::move(method),
+                             .path = std::string{path},
+                             .query = std::string{query.value_or("")}};
         bool authorized = false;
         for (const auto& [name, value] : headers) {
             if (name == "authorization") authorized = true;
@@ -142,15 +164,29 @@ class TestServer {
         auto response = std::make_shared<net::Response>();
         api.handler()(std::move(request), std::make_shared<Catcher>(response));
         executor.settle();
-        Answer answer{.status = response->status, .headers = response->headers, .body = text_of(response->body), .json = {}, .source = response->source};
+        Answer answer{.status = response->status,
+                      .headers = response->headers,
+                      .body = text_of(response->body),
+                      .json = {},
+                      .source = response->source};
         if (auto document = codec::parse_json(answer.body)) answer.json = std::move(*document);
         return answer;
     }
-    Answer get(std::string_view target, HeaderList headers = {}) { return request("GET", target, {}, std::move(headers)); }
-    Answer post(std::string_view target, std::string body, HeaderList headers = {}) { return request("POST", target, std::move(body), std::move(headers)); }
-    Answer put(std::string_view target, std::string body, HeaderList headers = {}) { return request("PUT", target, std::move(body), std::move(headers)); }
-    Answer remove(std::string_view target, std::string body = {}) { return request("DELETE", target, std::move(body)); }
-    Answer merge(std::string_view target, std::string body) { return patch(target, std::move(body), "application/merge-patch+json"); }
+    Answer get(std::string_view target, HeaderList headers = {}) {
+        return request("GET", target, {}, std::move(headers));
+    }
+    Answer post(std::string_view target, std::string body, HeaderList headers = {}) {
+        return request("POST", target, std::move(body), std::move(headers));
+    }
+    Answer put(std::string_view target, std::string body, HeaderList headers = {}) {
+        return request("PUT", target, std::move(body), std::move(headers));
+    }
+    Answer remove(std::string_view target, std::string body = {}) {
+        return request("DELETE", target, std::move(body));
+    }
+    Answer merge(std::string_view target, std::string body) {
+        return patch(target, std::move(body), "application/merge-patch+json");
+    }
     Answer patch(std::string_view target, std::string body, std::string type) {
         return request("PATCH", target, std::move(body), {{"content-type", std::move(type)}});
     }
@@ -160,13 +196,18 @@ class TestServer {
         return Watching{answer.source, executor};
     }
     // A config map with some labels: {"app":"a"}.
-    Answer config_map(std::string_view name, std::string_view labels = "{}", std::string_view name_space = "default") {
+    Answer config_map(std::string_view name, std::string_view labels = "{}",
+                      std::string_view name_space = "default") {
         return post(concat("/api/v1/namespaces/", name_space, "/configmaps"),
-                    concat(R"({"metadata":{"name":")", name, R"(","labels":)", labels, R"(},"data":{"k":"v"}})"));
+                    concat(R"({"metadata":{"name":")", name, R"(","labels":)", labels,
+                           R"(},"data":{"k":"v"}})"));
     }
-    Answer pod(std::string_view name, std::string_view more_spec = "", std::string_view more_metadata = "") {
-        return post("/api/v1/namespaces/default/pods",
-                    concat(R"({"metadata":{"name":")", name, '"', more_metadata, R"(},"spec":{"containers":[{"name":"c","image":"i"}])", more_spec, "}}"));
+    Answer pod(std::string_view name, std::string_view more_spec = "",
+               std::string_view more_metadata = "") {
+        return post(
+            "/api/v1/namespaces/default/pods",
+            concat(R"({"metadata":{"name":")", name, '"', more_metadata,
+                   R"(},"spec":{"containers":[{"name":"c","image":"i"}])", more_spec, "}}"));
     }
 
     client::testing::FakeExecutor executor;
@@ -183,8 +224,14 @@ class TestServer {
     static ApiServerOptions server_options(Clock& clock) {
         ApiServerOptions options;
         options.service_account_key_pem = test_key_pem();
-        const auto token = [](std::string_view name, std::string_view user, std::vector<std::string> groups) {
-            return StaticToken{.token = std::string{name}, .user = {.name = std::string{user}, .uid = {}, .groups = std::move(groups), .extra = {}}, .expires = {}};
+        const auto token = [](std::string_view name, std::string_view user,
+                              std::vector<std::string> groups) {
+            return StaticToken{.token = std::string{name},
+                               .user = {.name = std::string{user},
+                                        .uid = {},
+                                        .groups = std::move(groups),
+                                        .extra = {}},
+                               .expires = {}};
         };
         options.tokens = {token("admin", "admin", {"system:masters"}), token("alice", "alice", {}),
                           token("node", "system:node:n1", {"system:nodes"}),

@@ -10,14 +10,22 @@ constexpr std::string_view who = "/apis/authentication.k8s.io/v1/selfsubjectrevi
 
 class TokenTest : public ::testing::Test {
   protected:
-    TokenTest() { EXPECT_EQ(server.post(accounts, R"({"metadata":{"name":"robot"}})").status, 201); }
-    Answer asked(std::string spec) { return server.post(concat(accounts, "/robot/token"), concat(R"({"spec":)", spec, "}")); }
-    std::string token(std::string spec = "{}") { return asked(std::move(spec)).text({"status", "token"}); }
+    TokenTest() {
+        EXPECT_EQ(server.post(accounts, R"({"metadata":{"name":"robot"}})").status, 201);
+    }
+    Answer asked(std::string spec) {
+        return server.post(concat(accounts, "/robot/token"), concat(R"({"spec":)", spec, "}"));
+    }
+    std::string token(std::string spec = "{}") {
+        return asked(std::move(spec)).text({"status", "token"});
+    }
     Answer as(const std::string& token_text) {
-        return server.request("POST", who, "{}", {{"authorization", concat("Bearer ", token_text)}});
+        return server.request("POST", who, "{}",
+                              {{"authorization", concat("Bearer ", token_text)}});
     }
     Answer reviewed(const std::string& text, std::string_view audiences = "[]") {
-        return server.post(reviews, concat(R"({"spec":{"token":")", text, R"(","audiences":)", audiences, "}}"));
+        return server.post(
+            reviews, concat(R"({"spec":{"token":")", text, R"(","audiences":)", audiences, "}}"));
     }
     TestServer server;
 };
@@ -31,7 +39,8 @@ TEST_F(TokenTest, a_token_says_who_it_is_for_and_works_until_it_expires) {
     for (int again = 0; again < 2; ++again) {   // the second time it is known
         const auto me = as(text);
         ASSERT_EQ(me.status, 201) << me.body;
-        EXPECT_EQ(me.text({"status", "userInfo", "username"}), "system:serviceaccount:default:robot");
+        EXPECT_EQ(me.text({"status", "userInfo", "username"}),
+                  "system:serviceaccount:default:robot");
     }
     server.executor.advance(std::chrono::seconds{1199});
     EXPECT_EQ(as(text).status, 201);
@@ -53,7 +62,8 @@ TEST_F(TokenTest, a_token_of_a_deleted_account_is_refused_even_when_it_was_known
     ASSERT_EQ(as(text).status, 201);
     EXPECT_EQ(server.remove(concat(accounts, "/robot")).status, 200);
     EXPECT_EQ(as(text).status, 401);
-    EXPECT_EQ(server.post(accounts, R"({"metadata":{"name":"robot"}})").status, 201);   // another of that name
+    EXPECT_EQ(server.post(accounts, R"({"metadata":{"name":"robot"}})").status,
+              201);   // another of that name
     EXPECT_EQ(as(text).status, 401);
 }
 
@@ -76,7 +86,9 @@ TEST_F(TokenTest, a_token_bound_to_a_pod_ends_with_the_pod) {
     const auto text = token(R"({"boundObjectRef":{"kind":"Pod","apiVersion":"v1","name":"web"}})");
     const auto me = as(text);
     ASSERT_EQ(me.status, 201) << me.body;
-    EXPECT_EQ(codec::to_json(*me.at({"status", "userInfo", "extra", "authentication.kubernetes.io/pod-name"})), R"(["web"])");
+    EXPECT_EQ(codec::to_json(
+                  *me.at({"status", "userInfo", "extra", "authentication.kubernetes.io/pod-name"})),
+              R"(["web"])");
     EXPECT_EQ(server.remove("/api/v1/namespaces/default/pods/web").status, 200);
     EXPECT_EQ(as(text).status, 401);
 }

@@ -18,7 +18,7 @@ struct FeedEvent {
     store::ObjectPtr object;   // null for a bookmark
     Bytes text;                // the object's as it is to be shown: stored form, right revision
     store::Revision revision;
-    bool initial_end = false;  // the bookmark that ends sendInitialEvents
+    bool initial_end = false;   // the bookmark that ends sendInitialEvents
 };
 
 class WatchFeed {
@@ -26,7 +26,8 @@ class WatchFeed {
     // resourceVersion absent or 0: what exists now comes first as ADDED; else only what follows.
     // `notify` may be called from any thread, also during open. Errors: BadRequest, Expired.
     static Result<std::unique_ptr<WatchFeed>> open(const Call& call, store::Store& store,
-                                                   const ServedResource& resource, std::function<void()> notify);
+                                                   const ServedResource& resource,
+                                                   std::function<void()> notify);
     // About `max` events or more; less: there is nothing else now. Expired ends the feed.
     Result<std::vector<FeedEvent>> next(size_t max);
     store::Revision progress() const;   // for bookmarks

@@ -13,7 +13,8 @@ namespace {
 
 constexpr size_t events_per_pull_max = 128;
 constexpr auto bookmark_every = std::chrono::seconds{60};
-constexpr auto watch_time_min = std::chrono::minutes{30};   // then twice this at the most, as upstream
+constexpr auto watch_time_min =
+    std::chrono::minutes{30};   // then twice this at the most, as upstream
 
 // Holds what may be called from other threads; outlives neither the source nor the wake.
 struct Alarm {
@@ -26,7 +27,8 @@ struct Alarm {
 
 class WatchSource final : public net::BodySource, public std::enable_shared_from_this<WatchSource> {
   public:
-    WatchSource(CallPtr call, const RegistryParts& parts, std::unique_ptr<WatchFeed> feed, std::shared_ptr<Alarm> alarm)
+    WatchSource(CallPtr call, const RegistryParts& parts, std::unique_ptr<WatchFeed> feed,
+                std::shared_ptr<Alarm> alarm)
         : call_{std::move(call)}, parts_{parts}, feed_{std::move(feed)}, alarm_{std::move(alarm)} {}
 
     ~WatchSource() override {
@@ -37,7 +39,9 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
 
     void begin() {
         const auto jitter = std::chrono::seconds{static_cast<int64_t>(parts_.random.below(1800))};
-        const Duration time = call_->options.timeout > std::chrono::seconds{0} ? Duration{*call_->options.timeout} : watch_time_min + jitter;
+        const Duration time = call_->options.timeout > std::chrono::seconds{0}
+                                  ? Duration{*call_->options.timeout}
+                                  : watch_time_min + jitter;
         ends_at_ = parts_.clock.monotonic() + time;
         end_timer_ = parts_.executor.after(time, [alarm = alarm_] { alarm->ring(); });
         if (call_->options.allow_watch_bookmarks) set_bookmark_timer();
@@ -83,7 +87,8 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
   private:
     void set_bookmark_timer() {
         bookmark_at_ = parts_.clock.monotonic() + bookmark_every;
-        bookmark_timer_ = parts_.executor.after(bookmark_every, [alarm = alarm_] { alarm->ring(); });
+        bookmark_timer_ =
+            parts_.executor.after(bookmark_every, [alarm = alarm_] { alarm->ring(); });
     }
 
     size_t emit(std::string_view type, Slice object, std::vector<Slice>& out) {
@@ -101,16 +106,20 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
 
     // In the form that the client decodes: a metadata-only client knows no Pod.
     std::string bookmark(store::Revision revision, bool initial_end) const {
-        if (call_->accepted.form == Negotiated::Form::Object) return bookmark_object(*call_->resource, revision, initial_end);
+        if (call_->accepted.form == Negotiated::Form::Object)
+            return bookmark_object(*call_->resource, revision, initial_end);
         const bool table = call_->accepted.form == Negotiated::Form::Table;
-        return concat(R"({"kind":")", table ? "Table" : "PartialObjectMetadata", R"(","apiVersion":"meta.k8s.io/)",
-                      call_->accepted.meta_version, R"(","metadata":{"resourceVersion":")", revision.value, '"',
-                      initial_end && !table ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : "",
-                      table ? R"(},"columnDefinitions":null,"rows":[]})" : "}}");
+        return concat(
+            R"({"kind":")", table ? "Table" : "PartialObjectMetadata",
+            R"(","apiVersion":"meta.k8s.io/)", call_->accepted.meta_version,
+            R"(","metadata":{"resourceVersion":")", revision.value, '"',
+            initial_end && !table ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : "",
+            table ? R"(},"columnDefinitions":null,"rows":[]})" : "}}");
     }
 
     size_t emit_event(const FeedEvent& event, std::vector<Slice>& out) {
-        if (event.type == FeedEvent::Type::Bookmark) return emit_bookmark(event.revision, event.initial_end, out);
+        if (event.type == FeedEvent::Type::Bookmark)
+            return emit_bookmark(event.revision, event.initial_end, out);
         auto object = in_form(event);
         if (!object) return emit("ERROR", Slice{Bytes{status_json(object.error())}}, out);
         return emit(type_text(event.type), std::move(*object), out);
@@ -122,14 +131,18 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
         TRY(auto document, codec::parse_json(slice.view()));
         auto& arena = document.arena;
         if (call_->accepted.form == Negotiated::Form::PartialObjectMetadata)
-            return Slice{Bytes{codec::to_json(partial_metadata(document.root, call_->accepted.meta_version, arena))}};
-        const auto include = call_->options.include_object == "None"     ? api::IncludeObject::None
-                             : call_->options.include_object == "Object" ? api::IncludeObject::Object
-                                                                         : api::IncludeObject::Metadata;
-        auto table = api::make_table(*call_->resource->kind, {&document.root, 1}, include,
-                                     concat("meta.k8s.io/", call_->accepted.meta_version),
-                                     std::to_string(event.revision.value), parts_.clock.now(), arena);
-        if (std::exchange(columns_sent_, true)) table.set_borrowed(arena, "columnDefinitions", Json{});
+            return Slice{Bytes{codec::to_json(
+                partial_metadata(document.root, call_->accepted.meta_version, arena))}};
+        const auto include = call_->options.include_object == "None" ? api::IncludeObject::None
+                             : call_->options.include_object == "Object"
+                                 ? api::IncludeObject::Object
+                                 : api::IncludeObject::Metadata;
+        auto table =
+            api::make_table(*call_->resource->kind, {&document.root, 1}, include,
+                            concat("meta.k8s.io/", call_->accepted.meta_version),
+                            std::to_string(event.revision.value), parts_.clock.now(), arena);
+        if (std::exchange(columns_sent_, true))
+            table.set_borrowed(arena, "columnDefinitions", Json{});
         return Slice{Bytes{codec::to_json(table)}};
     }
 
@@ -147,16 +160,19 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
 
 }   // namespace
 
-std::string bookmark_object(const ServedResource& resource, store::Revision revision, bool initial_end) {
-    return concat(R"({"kind":")", resource.kind->kind, R"(","apiVersion":")", resource.api_version(),
-                  R"(","metadata":{"resourceVersion":")", revision.value, R"(","creationTimestamp":null)",
-                  initial_end ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : "", "}}");
+std::string bookmark_object(const ServedResource& resource, store::Revision revision,
+                            bool initial_end) {
+    return concat(
+        R"({"kind":")", resource.kind->kind, R"(","apiVersion":")", resource.api_version(),
+        R"(","metadata":{"resourceVersion":")", revision.value, R"(","creationTimestamp":null)",
+        initial_end ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : "", "}}");
 }
 
 void serve_watch(const CallPtr& call, const RegistryParts& parts) {
     guard(call, [&]() -> Result<> {
         auto alarm = std::make_shared<Alarm>();
-        TRY(auto feed, WatchFeed::open(*call, parts.store, *call->resource, [alarm] { alarm->ring(); }));
+        TRY(auto feed,
+            WatchFeed::open(*call, parts.store, *call->resource, [alarm] { alarm->ring(); }));
         auto source = std::make_shared<WatchSource>(call, parts, std::move(feed), std::move(alarm));
         source->begin();
         net::Response response;

@@ -10,6 +10,7 @@ namespace skiff::apiserver {
 void serve_watch(const CallPtr& call, const RegistryParts& parts);
 
 // {"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"7"}}
-std::string bookmark_object(const ServedResource& resource, store::Revision revision, bool initial_end);
+std::string bookmark_object(const ServedResource& resource, store::Revision revision,
+                            bool initial_end);
 
 }   // namespace skiff::apiserver

@@ -4,13 +4,17 @@ namespace skiff::apiserver::testing {
 namespace {
 
 constexpr std::string_view maps = "/api/v1/namespaces/default/configmaps";
-const HeaderList table_form{{"accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}};
+const HeaderList table_form{
+    {"accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}};
 
 TEST(Watch, what_exists_comes_first_unless_a_revision_is_named) {
     TestServer server;
     const auto first = server.config_map("a").version();
     server.config_map("b");
-    struct Case { std::string query; std::string_view words; };
+    struct Case {
+        std::string query;
+        std::string_view words;
+    };
     const Case cases[] = {
         {"?watch=true", "ADDED a, ADDED b"},
         {"?watch=1&resourceVersion=", "ADDED a, ADDED b"},
@@ -18,8 +22,10 @@ TEST(Watch, what_exists_comes_first_unless_a_revision_is_named) {
         {concat("?watch=1&resourceVersion=", first), "ADDED b"},
         {concat("?watch=1&resourceVersion=", server.store->revision().value), ""},
     };
-    for (const auto& c : cases) EXPECT_EQ(server.watch(concat(maps, c.query)).words(), c.words) << c.query;
-    EXPECT_EQ(server.watch("/api/v1/watch/namespaces/default/configmaps").words(), "ADDED a, ADDED b");
+    for (const auto& c : cases)
+        EXPECT_EQ(server.watch(concat(maps, c.query)).words(), c.words) << c.query;
+    EXPECT_EQ(server.watch("/api/v1/watch/namespaces/default/configmaps").words(),
+              "ADDED a, ADDED b");
     EXPECT_EQ(server.watch("/api/v1/watch/namespaces/default/configmaps/b").words(), "ADDED b");
 }
 
@@ -55,7 +61,8 @@ TEST(Watch, entering_a_selection_is_added_and_leaving_it_deleted) {
     ASSERT_EQ(events.size(), 1u);
     EXPECT_EQ(events[0].type, "DELETED");
     EXPECT_EQ(events[0].version(), left.version());
-    EXPECT_EQ(events[0].object.root.text_at({"metadata", "labels", "app"}), "web");   // as it was last seen
+    EXPECT_EQ(events[0].object.root.text_at({"metadata", "labels", "app"}),
+              "web");   // as it was last seen
     server.remove(concat(maps, "/a"));
     EXPECT_EQ(watching.words(), "");
 }
@@ -65,7 +72,10 @@ TEST(Watch, a_pod_that_is_bound_enters_its_nodes_watch) {
     auto watching = server.watch("/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3Dn1");
     server.pod("a");
     EXPECT_EQ(watching.words(), "");
-    EXPECT_EQ(server.post("/api/v1/namespaces/default/pods/a/binding", R"({"target":{"name":"n1"}})").status, 201);
+    EXPECT_EQ(
+        server.post("/api/v1/namespaces/default/pods/a/binding", R"({"target":{"name":"n1"}})")
+            .status,
+        201);
     EXPECT_EQ(watching.words(), "ADDED a");
 }
 
@@ -80,18 +90,26 @@ TEST(Watch, other_namespaces_are_not_told_of) {
 TEST(Watch, initial_events_end_with_a_bookmark_that_says_so) {
     TestServer server;
     server.config_map("a");
-    const std::string_view query = "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    const std::string_view query =
+        "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks="
+        "true";
     auto watching = server.watch(concat(maps, query));
     const auto events = watching.events();
     ASSERT_EQ(events.size(), 2u);
     EXPECT_EQ(events[0].type, "ADDED");
     EXPECT_EQ(events[1].type, "BOOKMARK");
-    EXPECT_EQ(events[1].object.root.text_at({"metadata", "annotations", "k8s.io/initial-events-end"}), "true");
+    EXPECT_EQ(
+        events[1].object.root.text_at({"metadata", "annotations", "k8s.io/initial-events-end"}),
+        "true");
     EXPECT_EQ(events[1].object.root.text_at({"kind"}), "ConfigMap");
     EXPECT_EQ(events[1].version(), std::to_string(server.store->revision().value));
     server.config_map("b");
     EXPECT_EQ(watching.words(), "ADDED b");
-    EXPECT_EQ(server.watch(concat(maps, "?watch=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan")).words(), "");
+    EXPECT_EQ(server
+                  .watch(concat(
+                      maps, "?watch=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"))
+                  .words(),
+              "");
     EXPECT_EQ(server.get(concat(maps, "?watch=1&sendInitialEvents=true")).status, 422);
     EXPECT_EQ(server.get(concat(maps, "?watch=1&resourceVersionMatch=NotOlderThan")).status, 422);
 }
@@ -99,8 +117,11 @@ TEST(Watch, initial_events_end_with_a_bookmark_that_says_so) {
 TEST(Watch, a_metadata_only_client_gets_bookmarks_it_can_decode) {
     TestServer server;
     server.config_map("a");
-    auto watching = server.watch(concat(maps, "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"),
-                                 {{"accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}});
+    auto watching =
+        server.watch(concat(maps,
+                            "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&"
+                            "allowWatchBookmarks=true"),
+                     {{"accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}});
     for (const auto& event : watching.events()) {
         EXPECT_EQ(event.object.root.text_at({"kind"}), "PartialObjectMetadata") << event.type;
         EXPECT_EQ(event.object.root.find("data"), nullptr);
@@ -145,9 +166,12 @@ TEST(Watch, a_revision_yet_to_come_is_waited_for_but_not_with_what_exists) {
     EXPECT_EQ(watching.words(), "");   // it is at that revision, not after it
     server.config_map("b");
     EXPECT_EQ(watching.words(), "ADDED b");
-    const auto answer = server.get(concat(maps, "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=", next + 100));
+    const auto answer = server.get(concat(
+        maps, "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=",
+        next + 100));
     EXPECT_EQ(answer.status, 504);
-    EXPECT_EQ(answer.at({"details", "causes"})->items()[0].text_at({"reason"}), "ResourceVersionTooLarge");
+    EXPECT_EQ(answer.at({"details", "causes"})->items()[0].text_at({"reason"}),
+              "ResourceVersionTooLarge");
 }
 
 TEST(Watch, a_forgotten_revision_is_a_410_at_once_and_an_error_event_later) {
@@ -177,7 +201,9 @@ TEST(Watch, a_table_names_its_columns_once) {
     EXPECT_EQ(events[0].object.root.text_at({"kind"}), "Table");
     EXPECT_GT(events[0].object.root.at_path({"columnDefinitions"})->size(), 0u);
     EXPECT_TRUE(events[1].object.root.at_path({"columnDefinitions"})->is_null());
-    EXPECT_EQ(events[1].object.root.at_path({"rows"})->items()[0].at_path({"cells"})->items()[0].text(), "b");
+    EXPECT_EQ(
+        events[1].object.root.at_path({"rows"})->items()[0].at_path({"cells"})->items()[0].text(),
+        "b");
 }
 
 // The same through the transport inside the process.
@@ -185,18 +211,26 @@ struct Sink final : client::WatchSink {
     void event(client::WatchEvent event) override {
         constexpr std::string_view types[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"};
         const auto document = codec::parse_json(event.object);
-        append(words, words.empty() ? "" : ", ", types[static_cast<size_t>(event.type)], " ", document->root.text_at({"metadata", "name"}));
+        append(words, words.empty() ? "" : ", ", types[static_cast<size_t>(event.type)], " ",
+               document->root.text_at({"metadata", "name"}));
     }
-    void ended(Result<> how) override { end = how ? "clean" : std::string{reason_text(how.error().reason)}; }
+    void ended(Result<> how) override {
+        end = how ? "clean" : std::string{reason_text(how.error().reason)};
+    }
     std::string words, end;
 };
 
 TEST(LocalTransport, a_watch_gives_the_same_events_and_stops_when_dropped) {
     TestServer server;
-    auto transport = server.api.transport_as({.name = "admin", .uid = {}, .groups = {"system:masters"}, .extra = {}});
+    auto transport = server.api.transport_as(
+        {.name = "admin", .uid = {}, .groups = {"system:masters"}, .extra = {}});
     server.config_map("a", R"({"app":"web"})");
     auto sink = std::make_shared<Sink>();
-    auto stream = transport->watch({.path = std::string{maps}, .query = "labelSelector=app%3Dweb", .content_type = {}, .body = {}}, sink);
+    auto stream = transport->watch({.path = std::string{maps},
+                                    .query = "labelSelector=app%3Dweb",
+                                    .content_type = {},
+                                    .body = {}},
+                                   sink);
     server.executor.settle();
     EXPECT_EQ(sink->words, "ADDED a");
     server.merge(concat(maps, "/a"), R"({"metadata":{"labels":{"app":null}}})");
@@ -210,25 +244,34 @@ TEST(LocalTransport, a_watch_gives_the_same_events_and_stops_when_dropped) {
 
 TEST(LocalTransport, nothing_stays_behind_when_much_was_not_meant) {
     TestServer server;
-    auto transport = server.api.transport_as({.name = "admin", .uid = {}, .groups = {"system:masters"}, .extra = {}});
+    auto transport = server.api.transport_as(
+        {.name = "admin", .uid = {}, .groups = {"system:masters"}, .extra = {}});
     auto sink = std::make_shared<Sink>();
-    const auto from = concat("resourceVersion=", server.store->revision().value, "&labelSelector=app%3Dweb");
-    for (int i = 0; i < 300; ++i) server.config_map(concat("m", 1000 + i), i == 10 || i == 290 ? R"({"app":"web"})" : "{}");
-    const auto stream = transport->watch({.path = std::string{maps}, .query = from, .content_type = {}, .body = {}}, sink);
+    const auto from =
+        concat("resourceVersion=", server.store->revision().value, "&labelSelector=app%3Dweb");
+    for (int i = 0; i < 300; ++i)
+        server.config_map(concat("m", 1000 + i), i == 10 || i == 290 ? R"({"app":"web"})" : "{}");
+    const auto stream = transport->watch(
+        {.path = std::string{maps}, .query = from, .content_type = {}, .body = {}}, sink);
     server.executor.settle();
     EXPECT_EQ(sink->words, "ADDED m1010, ADDED m1290");
 }
 
 TEST(LocalTransport, what_may_not_be_watched_ends_with_the_reason) {
     TestServer server;
-    auto transport = server.api.transport_as({.name = "alice", .uid = {}, .groups = {}, .extra = {}});
+    auto transport =
+        server.api.transport_as({.name = "alice", .uid = {}, .groups = {}, .extra = {}});
     auto sink = std::make_shared<Sink>();
-    const auto stream = transport->watch({.path = std::string{maps}, .query = {}, .content_type = {}, .body = {}}, sink);
+    const auto stream = transport->watch(
+        {.path = std::string{maps}, .query = {}, .content_type = {}, .body = {}}, sink);
     server.executor.settle();
     EXPECT_EQ(sink->end, "Forbidden");
     std::string reason;
-    transport->send({.method = "GET", .path = std::string{maps}, .query = {}, .content_type = {}, .body = {}},
-                    [&](Result<client::ApiResponse> answer) { reason = answer ? "" : reason_text(answer.error().reason); });
+    transport->send(
+        {.method = "GET", .path = std::string{maps}, .query = {}, .content_type = {}, .body = {}},
+        [&](Result<client::ApiResponse> answer) {
+            reason = answer ? "" : reason_text(answer.error().reason);
+        });
     server.executor.settle();
     EXPECT_EQ(reason, "Forbidden");
 }

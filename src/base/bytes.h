@@ -55,7 +55,8 @@ struct Slice {
     uint32_t size = 0;
 
     Slice() = default;
-    Slice(Bytes bytes) : whole{std::move(bytes)}, size{static_cast<uint32_t>(whole.size())} {}   // NOLINT
+    Slice(Bytes bytes)
+        : whole{std::move(bytes)}, size{static_cast<uint32_t>(whole.size())} {}   // NOLINT
     Slice(Bytes bytes, uint32_t first, uint32_t count)
         : whole{std::move(bytes)}, offset{first}, size{count} {}
     std::string_view view() const { return whole.view().substr(offset, size); }

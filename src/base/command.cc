@@ -73,19 +73,19 @@ Result<pid_t> spawn(const std::vector<std::string>& arguments, const CommandOpti
     ::sigfillset(&all);
     ::posix_spawnattr_setsigmask(&attributes, &none);   // our threads block signals, it must not
     ::posix_spawnattr_setsigdefault(&attributes, &all);
-    ::posix_spawnattr_setpgroup(&attributes, 0);        // so that its children end with it
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                POSIX_SPAWN_SETPGROUP);
+    ::posix_spawnattr_setpgroup(&attributes, 0);   // so that its children end with it
+    ::posix_spawnattr_setflags(
+        &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     const auto argument_pointers = pointers_to(arguments);
     const auto environment = pointers_to(options.environment);
     pid_t pid = -1;
-    const int problem = ::posix_spawnp(&pid, arguments[0].c_str(), &actions, &attributes,
-                                       argument_pointers.data(),
-                                       options.environment.empty() ? environ : environment.data());
+    const int problem =
+        ::posix_spawnp(&pid, arguments[0].c_str(), &actions, &attributes, argument_pointers.data(),
+                       options.environment.empty() ? environ : environment.data());
     ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&actions);
     if (problem == 0) return pid;
-    const Reason reason = problem == ENOENT                        ? Reason::NotFound
+    const Reason reason = problem == ENOENT                       ? Reason::NotFound
                           : problem == EACCES || problem == EPERM ? Reason::Forbidden
                                                                   : Reason::InternalError;
     return fail_errno(concat("run ", arguments[0]), problem, reason);
@@ -126,9 +126,12 @@ bool read_some(Fd& fd, std::string& into, size_t bytes_max) {
     std::array<char, 16384> buffer;
     while (into.size() <= bytes_max) {
         const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
-        if (count > 0) into.append(buffer.data(), static_cast<size_t>(count));
-        else if (count < 0 && errno == EINTR) continue;
-        else return count < 0 && errno == EAGAIN;
+        if (count > 0)
+            into.append(buffer.data(), static_cast<size_t>(count));
+        else if (count < 0 && errno == EINTR)
+            continue;
+        else
+            return count < 0 && errno == EAGAIN;
     }
     return false;
 }
@@ -156,9 +159,8 @@ Result<> collect(const Child& child, Pipe& out, Pipe& error, CommandResult& resu
         if (error.reader && !read_some(error.reader, result.error, options.output_bytes_max))
             error.reader.reset();
         if (std::max(result.out.size(), result.error.size()) > options.output_bytes_max) {
-            return fail(Reason::RequestEntityTooLarge,
-                        concat("run ", name, ": wrote more than ", options.output_bytes_max,
-                               " bytes"));
+            return fail(Reason::RequestEntityTooLarge, concat("run ", name, ": wrote more than ",
+                                                              options.output_bytes_max, " bytes"));
         }
     }
     return {};

@@ -164,8 +164,8 @@ class PoolState : public std::enable_shared_from_this<PoolState> {
         Idle self;
         idle_.push_back(&self);
         const MonoTime deadline = clock_.monotonic() + options_.idle_timeout;
-        const bool work = wait_on(self.wake, lock, clock_, deadline,
-                                  [&] { return self.woken || stopping_; });
+        const bool work =
+            wait_on(self.wake, lock, clock_, deadline, [&] { return self.woken || stopping_; });
         std::erase(idle_, &self);
         return work;
     }
@@ -182,9 +182,8 @@ class PoolState : public std::enable_shared_from_this<PoolState> {
                 provide_worker(lock);
                 continue;
             }
-            wait_on(timers_changed_, lock, clock_, key.first, [&] {
-                return stopping_ || timers_.empty() || timers_.begin()->first != key;
-            });
+            wait_on(timers_changed_, lock, clock_, key.first,
+                    [&] { return stopping_ || timers_.empty() || timers_.begin()->first != key; });
         }
         timer_thread_ = false;
         thread_left_.notify_all();

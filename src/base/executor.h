@@ -59,10 +59,10 @@ class Strand {
 };
 
 struct ThreadPoolOptions {
-    unsigned threads_max = 16;                // started on demand
+    unsigned threads_max = 16;                          // started on demand
     Duration idle_timeout = std::chrono::seconds{10};   // a thread without work ends after this
     size_t stack_bytes = 256 * 1024;
-    const char* name = "pool";                // shown by top -H, at most 15 characters
+    const char* name = "pool";   // shown by top -H, at most 15 characters
 };
 
 // Production's executor: threads that come with the load and go with it, one more for timers that

@@ -38,11 +38,16 @@ void append_json(std::string& out, std::string_view text) {
     while (!text.empty()) {
         const char c = text[0];
         const size_t length = utf8_length(text);
-        if (length == 0) out += "\\ufffd";
-        else if (c == '"' || c == '\\') append(out, '\\', c);
-        else if (c == '\n') out += "\\n";
-        else if (static_cast<unsigned char>(c) < 0x20) append(out, "\\u00", hex({&c, 1}));
-        else out += text.substr(0, length);
+        if (length == 0)
+            out += "\\ufffd";
+        else if (c == '"' || c == '\\')
+            append(out, '\\', c);
+        else if (c == '\n')
+            out += "\\n";
+        else if (static_cast<unsigned char>(c) < 0x20)
+            append(out, "\\u00", hex({&c, 1}));
+        else
+            out += text.substr(0, length);
         text.remove_prefix(length == 0 ? 1 : length);
     }
     out += '"';

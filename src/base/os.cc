@@ -24,12 +24,12 @@ constexpr int remove_depth_max = 64;
 
 Reason reason_of(int error_number) {
     switch (error_number) {
-        case ENOENT: return Reason::NotFound;
-        case EACCES:
-        case EPERM:
-        case EROFS: return Reason::Forbidden;
-        case EEXIST: return Reason::AlreadyExists;
-        default: return Reason::InternalError;
+    case ENOENT: return Reason::NotFound;
+    case EACCES:
+    case EPERM:
+    case EROFS: return Reason::Forbidden;
+    case EEXIST: return Reason::AlreadyExists;
+    default: return Reason::InternalError;
     }
 }
 
@@ -158,8 +158,7 @@ Result<> write_file_atomic(const std::string& path, std::string_view content, mo
     const auto written = [&]() -> Result<> {
         if (::fchmod(fd.get(), mode) != 0) return fail_now("chmod", beside);
         TRY_OK(write_all(fd.get(), content, beside));
-        if (sync == Sync::Yes && ::fdatasync(fd.get()) != 0)
-            return fail_now("fdatasync", beside);
+        if (sync == Sync::Yes && ::fdatasync(fd.get()) != 0) return fail_now("fdatasync", beside);
         if (::rename(beside.c_str(), path.c_str()) != 0) return fail_now("rename to", path);
         return {};
     }();

@@ -41,7 +41,8 @@ Result<> write_file_atomic(const std::string& path, std::string_view content, mo
                            Sync sync = Sync::Yes);
 Result<> write_file(const std::string& path, std::string_view content);   // in place: /sys, /proc
 Result<> make_directories(const std::string& path, mode_t mode = 0755);   // like mkdir -p
-Result<> remove_tree(const std::string& path);   // never crosses a mount point, never follows a link
+Result<> remove_tree(
+    const std::string& path);   // never crosses a mount point, never follows a link
 bool file_exists(const std::string& path);
 
 struct CommandResult {

@@ -36,9 +36,9 @@ enum class Reason : uint8_t {
     ServiceUnavailable,
 };
 
-std::string_view reason_text(Reason reason);             // "NotFound"; "" for Unknown
+std::string_view reason_text(Reason reason);   // "NotFound"; "" for Unknown
 std::optional<Reason> reason_from(std::string_view text);
-int http_status(Reason reason);                          // 404 for NotFound, 500 for Unknown
+int http_status(Reason reason);   // 404 for NotFound, 500 for Unknown
 
 // One wrong field. `type` is a Kubernetes CauseType, e.g. "FieldValueRequired".
 struct Cause {
@@ -83,22 +83,22 @@ std::unexpected<Error> fail_errno(std::string_view doing, int error_number,
 
 // TRY(auto pod, pods.get(key)); — declare from the value, or return the error to the caller.
 #define TRY(declaration, ...) SKIFF_TRY_IMPL(SKIFF_UNIQUE(try_result_), declaration, __VA_ARGS__)
-#define SKIFF_TRY_IMPL(result, declaration, ...)                                                   \
-    auto result = (__VA_ARGS__);                                                                   \
-    if (!result) [[unlikely]]                                                                      \
-        return std::unexpected{std::move(result).error()};                                         \
+#define SKIFF_TRY_IMPL(result, declaration, ...)           \
+    auto result = (__VA_ARGS__);                           \
+    if (!result) [[unlikely]]                              \
+        return std::unexpected{std::move(result).error()}; \
     declaration = *std::move(result)
 
-#define TRY_OK(...)                                                                                \
-    if (auto SKIFF_UNIQUE(try_done_) = (__VA_ARGS__); !SKIFF_UNIQUE(try_done_)) [[unlikely]]       \
-    return std::unexpected{std::move(SKIFF_UNIQUE(try_done_)).error()}
+#define TRY_OK(...)                                                                          \
+    if (auto SKIFF_UNIQUE(try_done_) = (__VA_ARGS__); !SKIFF_UNIQUE(try_done_)) [[unlikely]] \
+        return std::unexpected { std::move(SKIFF_UNIQUE(try_done_)).error() }
 
 // On in release builds. For our own bugs only: what comes from users, network, disk or kernel is
 // answered with an Error.
-#define ASSERT(...)                                                                                \
-    do {                                                                                           \
-        if (!(__VA_ARGS__)) [[unlikely]]                                                           \
-            ::skiff::assertion_failed(#__VA_ARGS__, __FILE__, __LINE__);                           \
+#define ASSERT(...)                                                      \
+    do {                                                                 \
+        if (!(__VA_ARGS__)) [[unlikely]]                                 \
+            ::skiff::assertion_failed(#__VA_ARGS__, __FILE__, __LINE__); \
     } while (false)
 
 [[noreturn]] void assertion_failed(const char* condition, const char* file, int line);

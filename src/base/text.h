@@ -23,8 +23,8 @@ void append_piece(std::string& out, Bool piece) {
     out += piece ? "true" : "false";
 }
 template <class Number>
-    requires(std::is_arithmetic_v<Number> && !std::same_as<Number, bool>)
-void append_piece(std::string& out, Number piece) {
+requires(std::is_arithmetic_v<Number> &&
+         !std::same_as<Number, bool>) void append_piece(std::string& out, Number piece) {
     char digits[32];
     const auto [end, problem] = std::to_chars(digits, digits + sizeof digits, piece);
     out.append(digits, end);
@@ -49,8 +49,8 @@ std::vector<std::string_view> split(std::string_view text, char separator);   //
 std::pair<std::string_view, std::optional<std::string_view>> cut(std::string_view text,
                                                                  char separator);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
-std::string_view trim(std::string_view text);   // ASCII white space at both ends
-std::string lower(std::string_view text);       // ASCII only
+std::string_view trim(std::string_view text);                  // ASCII white space at both ends
+std::string lower(std::string_view text);                      // ASCII only
 bool iequals(std::string_view left, std::string_view right);   // ASCII only
 
 template <class Number>

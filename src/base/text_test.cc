@@ -41,9 +41,13 @@ TEST(Text, numbers_are_read_whole_or_not_at_all) {
 }
 
 TEST(Text, base64_follows_rfc_4648) {
-    const std::pair<const char*, const char*> rows[] = {
-        {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    const std::pair<const char*, const char*> rows[] = {{"", ""},
+                                                        {"f", "Zg=="},
+                                                        {"fo", "Zm8="},
+                                                        {"foo", "Zm9v"},
+                                                        {"foob", "Zm9vYg=="},
+                                                        {"fooba", "Zm9vYmE="},
+                                                        {"foobar", "Zm9vYmFy"}};
     for (const auto& [plain, coded] : rows) {
         EXPECT_EQ(base64(plain), coded);
         EXPECT_EQ(base64_decoded(coded), plain) << coded;

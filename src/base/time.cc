@@ -73,8 +73,10 @@ struct Scanner {
     }
     bool next_is(char wanted) const { return good && !text.empty() && text.front() == wanted; }
     void expect(char wanted) {
-        if (!next_is(wanted)) good = false;
-        else text.remove_prefix(1);
+        if (!next_is(wanted))
+            good = false;
+        else
+            text.remove_prefix(1);
     }
     int64_t fraction_ns() {   // after the point; digits beyond the ninth are dropped, as Go does
         int64_t value = 0, unit = 100'000'000;
@@ -242,8 +244,8 @@ std::string go_duration(Duration duration) {
     const int64_t count = duration.count();
     if (count == 0) return "0s";
     const std::string sign = count < 0 ? "-" : "";
-    const uint64_t ns = count < 0 ? uint64_t{0} - static_cast<uint64_t>(count)
-                                  : static_cast<uint64_t>(count);
+    const uint64_t ns =
+        count < 0 ? uint64_t{0} - static_cast<uint64_t>(count) : static_cast<uint64_t>(count);
     if (ns < 1'000) return concat(sign, ns, "ns");
     if (ns < 1'000'000) return concat(sign, decimal(ns, 3), "\u00b5s");
     if (ns < 1'000'000'000) return concat(sign, decimal(ns, 6), "ms");

@@ -28,7 +28,7 @@ Clock& os_clock();   // the machine's; only cmd/ and tests name it
 // RFC 3339 as Kubernetes writes it: metav1.Time in whole seconds, MicroTime with six digits.
 std::string rfc3339(WallTime time);
 std::string rfc3339_micro(WallTime time);
-std::string rfc3339_nano(WallTime time);   // as CRI log lines carry it, nine digits
+std::string rfc3339_nano(WallTime time);                 // as CRI log lines carry it, nine digits
 Result<WallTime> parse_rfc3339(std::string_view text);   // any offset, up to nine fraction digits
 
 // Go's duration text, e.g. "1m30s", "500ms", "-2h".

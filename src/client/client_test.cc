@@ -27,8 +27,7 @@ TEST(ClientPath, paths_leave_out_what_is_empty) {
 
 TEST_F(ClientTest, an_object_is_created_read_changed_and_deleted) {
     const ObjectKey key{"x", "a"};
-    const auto created =
-        client.create_text(things, "x", R"({"metadata":{"name":"a"},"spec":"1"})");
+    const auto created = client.create_text(things, "x", R"({"metadata":{"name":"a"},"spec":"1"})");
     ASSERT_TRUE(created);
     EXPECT_EQ(json_member(*client.get_text(things, key), "spec"), "\"1\"");
     EXPECT_EQ(client.create_text(things, "x", R"({"metadata":{"name":"a"}})").error().reason,
@@ -58,7 +57,9 @@ TEST_F(ClientTest, requests_carry_what_each_kind_of_call_says) {
     EXPECT_EQ(sent[3].query, "fieldManager=skiff-test&force=true");
     EXPECT_EQ(sent[0].path, "/api/v1/things/a/status");
     (void)client.remove_text(things, {"", "a"},
-                             {.uid = "u\"", .resource_version = "5", .grace_period_seconds = 0,
+                             {.uid = "u\"",
+                              .resource_version = "5",
+                              .grace_period_seconds = 0,
                               .propagation_policy = "Foreground"});
     EXPECT_EQ(
         sent[4].body,
@@ -102,11 +103,10 @@ TEST_F(ClientTest, an_answer_that_never_comes_is_a_timeout) {
 
 TEST(ClientStatus, a_status_becomes_the_error_it_tells) {
     const auto error = error_from_status(
-        422,
-        R"({"kind":"Status","status":"Failure","reason":"Invalid","code":422,)"
-        R"("message":"Pod \"x\" is invalid","details":{"name":"x","kind":"Pod","group":"g",)"
-        R"("uid":"u","retryAfterSeconds":3,)"
-        R"("causes":[{"reason":"FieldValueRequired","message":"m","field":"f"}]}})");
+        422, R"({"kind":"Status","status":"Failure","reason":"Invalid","code":422,)"
+             R"("message":"Pod \"x\" is invalid","details":{"name":"x","kind":"Pod","group":"g",)"
+             R"("uid":"u","retryAfterSeconds":3,)"
+             R"("causes":[{"reason":"FieldValueRequired","message":"m","field":"f"}]}})");
     EXPECT_EQ(error.reason, Reason::Invalid);
     EXPECT_EQ(error.message, "Pod \"x\" is invalid");
     EXPECT_EQ(error.causes, (std::vector<Cause>{{"FieldValueRequired", "m", "f"}}));

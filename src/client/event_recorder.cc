@@ -53,8 +53,8 @@ class Recent {
 };
 
 struct Known {
-    std::string name;   // "" before the first was written
-    std::string first;  // its time
+    std::string name;    // "" before the first was written
+    std::string first;   // its time
     int64_t count = 0;
 };
 struct Similar {
@@ -93,8 +93,10 @@ std::string_view bounded(std::string_view text) {
 class EventRecorder::Flow : public std::enable_shared_from_this<Flow> {
   public:
     Flow(Executor& executor, Transport& transport, Source source)
-        : executor_{executor}, transport_{transport}, source_{std::move(source)}, strand_{
-                                                                                      executor} {}
+        : executor_{executor},
+          transport_{transport},
+          source_{std::move(source)},
+          strand_{executor} {}
 
     void record(Recorded event) {
         const bool taken =
@@ -181,8 +183,7 @@ class EventRecorder::Flow : public std::enable_shared_from_this<Flow> {
         const std::string at = rfc3339(event_.at);
         const auto stamp = static_cast<uint64_t>(event_.at.time_since_epoch().count());
         std::string digits(16, '0');
-        for (size_t i = 16; i-- > 0;)
-            digits[i] = "0123456789abcdef"[stamp >> (4 * (15 - i)) & 15];
+        for (size_t i = 16; i-- > 0;) digits[i] = "0123456789abcdef"[stamp >> (4 * (15 - i)) & 15];
         digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
         std::string body = R"({"kind":"Event","apiVersion":"v1","metadata":{)";
         member(body, "name", concat(event_.about.name, ".", digits));
@@ -242,14 +243,13 @@ class EventRecorder::Flow : public std::enable_shared_from_this<Flow> {
             known = {};   // its time was over: it begins anew
             return send();
         }
-        const bool may_come = error.reason == Reason::ServiceUnavailable ||
-                              error.reason == Reason::Timeout ||
-                              error.reason == Reason::TooManyRequests ||
-                              error.reason == Reason::ServerTimeout;
+        const bool may_come =
+            error.reason == Reason::ServiceUnavailable || error.reason == Reason::Timeout ||
+            error.reason == Reason::TooManyRequests || error.reason == Reason::ServerTimeout;
         if (may_come && attempts_ < attempts_max) return try_again();
-        log_debug("event refused", {{"reason", event_.reason},
-                                    {"about", event_.about.name},
-                                    {"error", error.message}});
+        log_debug(
+            "event refused",
+            {{"reason", event_.reason}, {"about", event_.about.name}, {"error", error.message}});
         next();
     }
 
@@ -267,8 +267,8 @@ class EventRecorder::Flow : public std::enable_shared_from_this<Flow> {
     // Below: of the strand.
     std::deque<Recorded> queue_;
     bool busy_ = false;
-    Recorded event_;      // the one on its way
-    std::string key_;     // by which its repetitions are known
+    Recorded event_;    // the one on its way
+    std::string key_;   // by which its repetitions are known
     unsigned attempts_ = 0;
     TimerId retry_ = TimerId::None;
     Recent<Known> known_;

@@ -20,13 +20,13 @@ struct ObjectReference {
     std::string name;
     std::string uid;
     std::string resource_version;
-    std::string field_path;    // "spec.containers{web}": a container's events
+    std::string field_path;   // "spec.containers{web}": a container's events
 };
 // Of a view that declares name, namespace and uid.
 template <class V>
 ObjectReference reference_to(const V& object, std::string field_path = {}) {
-    return {.api_version = V::group.empty() ? std::string{V::version}
-                                            : concat(V::group, "/", V::version),
+    return {.api_version =
+                V::group.empty() ? std::string{V::version} : concat(V::group, "/", V::version),
             .kind = std::string{V::kind},
             .name_space = std::string{object.metadata.namespace_},
             .name = std::string{object.metadata.name},

@@ -26,8 +26,12 @@ struct EventTest : ::testing::Test {
     FakeExecutor executor;
     FakeApi api{executor};
     std::vector<ApiRequest> sent;
-    ObjectReference pod{.api_version = "v1", .kind = "Pod", .name_space = "x", .name = "web",
-                        .uid = "u1", .field_path = "spec.containers{web}"};
+    ObjectReference pod{.api_version = "v1",
+                        .kind = "Pod",
+                        .name_space = "x",
+                        .name = "web",
+                        .uid = "u1",
+                        .field_path = "spec.containers{web}"};
     std::unique_ptr<EventRecorder> recorder = std::make_unique<EventRecorder>(
         executor, api, EventRecorder::Source{.component = "kubelet", .host = "n1"});
 };

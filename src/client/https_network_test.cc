@@ -32,8 +32,8 @@ struct Api {
                 responder->send({.source = lines});
                 return;
             }
-            responder->send(net::test::text_response(concat(
-                R"({"metadata":{"resourceVersion":"5"},"items":[)", thing("a", 3), "]}")));
+            responder->send(net::test::text_response(
+                concat(R"({"metadata":{"resourceVersion":"5"},"items":[)", thing("a", 3), "]}")));
         };
     }
     std::string watch_query() {
@@ -67,7 +67,10 @@ TEST_F(NetworkTest, an_informer_follows_over_tls_and_moves_to_another_server) {
                                            .bearer_token = [] { return std::string{"token"}; }});
     std::map<std::string, std::shared_ptr<Waiter>> waits;
     for (const char* name : {"a", "b", "c"}) waits[name] = executor->make_waiter();
-    InformerCore informer{{*executor, os_random(), *transport, {"", "v1", "things"},
+    InformerCore informer{{*executor,
+                           os_random(),
+                           *transport,
+                           {"", "v1", "things"},
                            [](std::string_view json) -> Result<AnyObject> {
                                return AnyObject{std::make_shared<std::string>(json)};
                            }},

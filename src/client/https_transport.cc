@@ -25,8 +25,10 @@ std::string encoded_path(std::string_view path) {
     std::string out;
     for (const char c : path) {
         const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (letter || (c >= '0' && c <= '9') || plain.find(c) != std::string_view::npos) out += c;
-        else out += net::percent_encoded({&c, 1});
+        if (letter || (c >= '0' && c <= '9') || plain.find(c) != std::string_view::npos)
+            out += c;
+        else
+            out += net::percent_encoded({&c, 1});
     }
     return out;
 }
@@ -93,8 +95,10 @@ class Session : public std::enable_shared_from_this<Session> {
         Call& call = calls_[id];
         // Reading twice harms nobody; whether a write was done is not known when its answer is
         // lost.
-        if (request.method == "GET") call.attempts_left = std::max<size_t>(2, clients_.size());
-        else call.attempts_left = 1;
+        if (request.method == "GET")
+            call.attempts_left = std::max<size_t>(2, clients_.size());
+        else
+            call.attempts_left = 1;
         const Duration timeout = request.timeout;
         call.request = std::move(request);
         call.done = std::move(done);
@@ -202,8 +206,10 @@ class Session : public std::enable_shared_from_this<Session> {
         };
         auto exchange = client(current_).start(message(call.request), std::move(sink));
         const auto known = calls_.find(id);   // it may have failed at once
-        if (known != calls_.end()) known->second.exchange = std::move(exchange);
-        else bury(std::move(exchange));
+        if (known != calls_.end())
+            known->second.exchange = std::move(exchange);
+        else
+            bury(std::move(exchange));
     }
 
     void call_data(uint64_t id, std::string_view bytes) {
@@ -281,14 +287,20 @@ class Session : public std::enable_shared_from_this<Session> {
     void watch_frame(const std::shared_ptr<WatchCall>& watch, std::string_view frame) {
         std::string_view type, object;
         for (JsonCursor member{frame}; member.next();) {
-            if (member.key() == "type") type = member.value();
-            else if (member.key() == "object") object = member.value();
+            if (member.key() == "type")
+                type = member.value();
+            else if (member.key() == "object")
+                object = member.value();
         }
         WatchEvent event{.object = Bytes{object}};
-        if (type == "\"ADDED\"") event.type = WatchEvent::Type::Added;
-        else if (type == "\"MODIFIED\"") event.type = WatchEvent::Type::Modified;
-        else if (type == "\"DELETED\"") event.type = WatchEvent::Type::Deleted;
-        else if (type == "\"BOOKMARK\"") event.type = WatchEvent::Type::Bookmark;
+        if (type == "\"ADDED\"")
+            event.type = WatchEvent::Type::Added;
+        else if (type == "\"MODIFIED\"")
+            event.type = WatchEvent::Type::Modified;
+        else if (type == "\"DELETED\"")
+            event.type = WatchEvent::Type::Deleted;
+        else if (type == "\"BOOKMARK\"")
+            event.type = WatchEvent::Type::Bookmark;
         else if (type == "\"ERROR\"")
             return watch_failed(watch, std::unexpected{error_from_status(500, object)});
         else
@@ -305,8 +317,8 @@ class Session : public std::enable_shared_from_this<Session> {
             return watch_failed(watch, std::unexpected{std::move(error)});
         }
         if (watch->status != 200)
-            return watch_failed(watch, std::unexpected{refusal(watch->status, watch->headers,
-                                                               watch->refusal)});
+            return watch_failed(
+                watch, std::unexpected{refusal(watch->status, watch->headers, watch->refusal)});
         watch_failed(watch, {});
     }
 
@@ -335,10 +347,10 @@ class HttpsTransport final : public Transport {
 
     void send(ApiRequest request,
               std::move_only_function<void(Result<ApiResponse>)> done) override {
-        loop_.post([session = session_, request = std::move(request),
-                    done = std::move(done)]() mutable {
-            session->send(std::move(request), std::move(done));
-        });
+        loop_.post(
+            [session = session_, request = std::move(request), done = std::move(done)]() mutable {
+                session->send(std::move(request), std::move(done));
+            });
     }
 
     std::unique_ptr<Stream> watch(ApiRequest request, std::shared_ptr<WatchSink> sink) override {

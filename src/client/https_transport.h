@@ -13,7 +13,7 @@
 namespace skiff::client {
 
 struct HttpsOptions {
-    std::vector<net::Endpoint> servers;        // at least one
+    std::vector<net::Endpoint> servers;   // at least one
     // Asked for every request, on the loop, so that a renewed token counts at once; "" for none.
     std::function<std::string()> bearer_token;
     std::string user_agent = "skiff";

@@ -108,9 +108,9 @@ struct HttpsTest : ::testing::Test {
     }
     void send(ApiRequest request) {
         transport->send(std::move(request), [this](Result<ApiResponse> answer) {
-            answers.push_back(answer ? concat(answer->status, " ", answer->body.view())
-                                     : concat(reason_text(answer.error().reason), ": ",
-                                              answer.error().message));
+            answers.push_back(
+                answer ? concat(answer->status, " ", answer->body.view())
+                       : concat(reason_text(answer.error().reason), ": ", answer.error().message));
             last_error = answer ? Error{} : answer.error();
         });
         executor.settle();

@@ -34,8 +34,8 @@ class Informer {
     void on_change(Handler handler);
     void start();
     void stop() { core_.stop(); }   // no handler runs any more; the cache stays readable
-    bool synced() const;                            // the first list is in
-    void on_synced(std::function<void()> call);     // on the strand; also when it is already
+    bool synced() const;            // the first list is in
+    void on_synced(std::function<void()> call);   // on the strand; also when it is already
     // The object at that resourceVersion or later is in the cache, or was and is gone again.
     bool reached(const ObjectKey& key, std::string_view resource_version) const;
 

@@ -23,15 +23,15 @@ bool may_resume(const Error& error) {
     for (const auto& cause : error.causes)
         if (cause.type == "ResourceVersionTooLarge") return false;   // the server was set back
     switch (error.reason) {
-        case Reason::ServiceUnavailable:
-        case Reason::ServerTimeout:
-        case Reason::Timeout:
-        case Reason::TooManyRequests:
-        case Reason::InternalError:
-        case Reason::Unauthorized:
-        case Reason::Forbidden:
-        case Reason::Unknown: return true;
-        default: return false;
+    case Reason::ServiceUnavailable:
+    case Reason::ServerTimeout:
+    case Reason::Timeout:
+    case Reason::TooManyRequests:
+    case Reason::InternalError:
+    case Reason::Unauthorized:
+    case Reason::Forbidden:
+    case Reason::Unknown: return true;
+    default: return false;
     }
 }
 
@@ -40,7 +40,9 @@ bool may_resume(const Error& error) {
 class InformerCore::Flow : public std::enable_shared_from_this<Flow> {
   public:
     Flow(Parts parts, InformerOptions options)
-        : parts_{parts}, options_{std::move(options)}, strand_{parts.executor},
+        : parts_{parts},
+          options_{std::move(options)},
+          strand_{parts.executor},
           path_{path_of(parts.resource, options_.name_space)} {}
 
     void start() {
@@ -55,8 +57,10 @@ class InformerCore::Flow : public std::enable_shared_from_this<Flow> {
 
     void on_synced(std::function<void()> call) {
         enter([call = std::move(call)](Flow& flow) mutable {
-            if (flow.synced_) call();
-            else flow.when_synced_.push_back(std::move(call));
+            if (flow.synced_)
+                call();
+            else
+                flow.when_synced_.push_back(std::move(call));
         });
     }
 
@@ -137,8 +141,10 @@ class InformerCore::Flow : public std::enable_shared_from_this<Flow> {
     void drain() {
         for (auto& arrival : inbox_.use([](auto& inbox) { return std::exchange(inbox, {}); })) {
             if (arrival.watch != watch_) continue;   // of a watch that was given up
-            if (arrival.event) take_event(*arrival.event);
-            else watch_ended(std::move(arrival.end));
+            if (arrival.event)
+                take_event(*arrival.event);
+            else
+                watch_ended(std::move(arrival.end));
         }
     }
 
@@ -147,12 +153,12 @@ class InformerCore::Flow : public std::enable_shared_from_this<Flow> {
         if (!identity) return log_warn("watch event is malformed", {{"path", path_}});
         watch_backoff_.reset();
         switch (event.type) {
-            case WatchEvent::Type::Bookmark: break;
-            case WatchEvent::Type::Deleted: remove({identity->name_space, identity->name}); break;
-            case WatchEvent::Type::Added:
-            case WatchEvent::Type::Modified:
-                if (!cache_.keep(*identity, generation_)) put(*identity, event.object.view());
-                break;
+        case WatchEvent::Type::Bookmark: break;
+        case WatchEvent::Type::Deleted: remove({identity->name_space, identity->name}); break;
+        case WatchEvent::Type::Added:
+        case WatchEvent::Type::Modified:
+            if (!cache_.keep(*identity, generation_)) put(*identity, event.object.view());
+            break;
         }
         move_to(identity->resource_version);
     }
@@ -179,9 +185,8 @@ class InformerCore::Flow : public std::enable_shared_from_this<Flow> {
     void retry(std::string_view what, const Error& error, Duration delay, F step) {
         if (error.retry_after) delay = std::max<Duration>(delay, *error.retry_after);
         if (!error.message.empty())
-            log_info(concat(what, " failed"), {{"path", path_},
-                                               {"error", error.message},
-                                               {"again_in", go_duration(delay)}});
+            log_info(concat(what, " failed"),
+                     {{"path", path_}, {"error", error.message}, {"again_in", go_duration(delay)}});
         retry_ = parts_.executor.after(delay, [weak = weak_from_this(), step] {
             if (const auto self = weak.lock()) self->enter(step);
         });
@@ -190,9 +195,9 @@ class InformerCore::Flow : public std::enable_shared_from_this<Flow> {
     void put(const ObjectIdentity& identity, std::string_view text) {
         auto object = parts_.decode(text);
         if (!object) {
-            log_error("object cannot be decoded", {{"path", path_},
-                                                   {"name", identity.name},
-                                                   {"error", object.error().message}});
+            log_error(
+                "object cannot be decoded",
+                {{"path", path_}, {"name", identity.name}, {"error", object.error().message}});
             return;
         }
         const AnyObject old = cache_.put(identity, *object, generation_);

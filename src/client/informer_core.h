@@ -41,7 +41,7 @@ class InformerCore {
 
     ObjectCache& cache();
     const ObjectCache& cache() const;
-    void on_change(Handler handler);           // before start()
+    void on_change(Handler handler);              // before start()
     void on_synced(std::function<void()> call);   // at once (on the strand) when it is already
     void start();
     void stop();   // no handler runs any more when it returns; the cache stays readable

@@ -44,9 +44,8 @@ struct InformerTest : ::testing::Test {
     }
     std::vector<std::string> take_changes() { return std::exchange(changes, {}); }
     size_t asked(std::string_view part) const {
-        return static_cast<size_t>(std::ranges::count_if(api.requests, [&](const auto& line) {
-            return line.find(part) != std::string::npos;
-        }));
+        return static_cast<size_t>(std::ranges::count_if(
+            api.requests, [&](const auto& line) { return line.find(part) != std::string::npos; }));
     }
 
     FakeExecutor executor;
@@ -229,9 +228,8 @@ TEST_F(InformerTest, an_object_that_cannot_be_decoded_harms_no_other) {
 
 TEST_F(InformerTest, a_custom_index_follows_its_objects) {
     auto informer = make();
-    informer->cache().add_index("spec", [](const void* object) {
-        return std::vector<std::string>{spec_of(object)};
-    });
+    informer->cache().add_index(
+        "spec", [](const void* object) { return std::vector<std::string>{spec_of(object)}; });
     informer->start();
     api.put(a, spec("red"));
     api.put(b, spec("red"));
@@ -288,22 +286,24 @@ TEST_F(InformerTest, faults_of_every_kind_end_in_the_same_cache) {
             const auto known = told.find(key);
             if ((known != told.end()) != (old != nullptr)) consistent = false;
             if (old && known != told.end() && known->second != text_of(old)) consistent = false;
-            if (now) told[key] = text_of(now);
-            else told.erase(key);
+            if (now)
+                told[key] = text_of(now);
+            else
+                told.erase(key);
         });
         informer.start();
         for (int i = 0; i < 200; ++i) {
             const auto path = concat("/api/v1/namespaces/x/things/n", chance.below(10));
             switch (chance.below(8)) {
-                case 0: server.erase(path); break;
-                case 1: server.drop_watches(); break;
-                case 2: server.drop_watches(fail(Reason::ServiceUnavailable, "cut")); break;
-                case 3: server.compact(); break;
-                case 4:
-                    server.fail_sends.push_back({.reason = Reason::Timeout, .message = "slow"});
-                    break;
-                case 5: server.bookmark(); break;
-                default: server.put(path, spec(concat(i))); break;
+            case 0: server.erase(path); break;
+            case 1: server.drop_watches(); break;
+            case 2: server.drop_watches(fail(Reason::ServiceUnavailable, "cut")); break;
+            case 3: server.compact(); break;
+            case 4:
+                server.fail_sends.push_back({.reason = Reason::Timeout, .message = "slow"});
+                break;
+            case 5: server.bookmark(); break;
+            default: server.put(path, spec(concat(i))); break;
             }
             server.latency = Duration{static_cast<int64_t>(chance.below(3) * 50'000'000)};
             world.advance(Duration{static_cast<int64_t>(chance.below(100'000'000))});

@@ -28,17 +28,17 @@ size_t value_end(std::string_view text, size_t at) {
     int depth = 0;
     while (at < text.size()) {
         switch (text[at]) {
-            case '"':
-                at = string_end(text, at);
-                if (at == std::string_view::npos) return at;
-                continue;
-            case '{':
-            case '[': ++depth; break;
-            case '}':
-            case ']':
-                if (--depth == 0) return at + 1;
-                break;
-            default: break;
+        case '"':
+            at = string_end(text, at);
+            if (at == std::string_view::npos) return at;
+            continue;
+        case '{':
+        case '[': ++depth; break;
+        case '}':
+        case ']':
+            if (--depth == 0) return at + 1;
+            break;
+        default: break;
         }
         ++at;
     }
@@ -122,9 +122,7 @@ JsonCursor::JsonCursor(std::string_view text) : text_{text} {
     ++at_;
 }
 
-void JsonCursor::skip_space() {
-    at_ = std::min(text_.find_first_not_of(white, at_), text_.size());
-}
+void JsonCursor::skip_space() { at_ = std::min(text_.find_first_not_of(white, at_), text_.size()); }
 
 std::string_view JsonCursor::take_value() {
     skip_space();
@@ -149,8 +147,10 @@ bool JsonCursor::next() {
     first_ = false;
     if (!broken_ && close_ == '}') {
         key_ = take_value();
-        if (key_.size() < 2 || key_[0] != '"') broken_ = true;
-        else key_ = key_.substr(1, key_.size() - 2);
+        if (key_.size() < 2 || key_[0] != '"')
+            broken_ = true;
+        else
+            key_ = key_.substr(1, key_.size() - 2);
         skip_space();
         if (at_ >= text_.size() || text_[at_] != ':') broken_ = true;
         ++at_;
@@ -192,9 +192,12 @@ Result<ObjectIdentity> identity_of(std::string_view object) {
     if (metadata.empty()) return identity;
     JsonCursor member{metadata};
     while (member.next()) {
-        if (member.key() == "name") identity.name = json_text(member.value());
-        else if (member.key() == "namespace") identity.name_space = json_text(member.value());
-        else if (member.key() == "uid") identity.uid = json_text(member.value());
+        if (member.key() == "name")
+            identity.name = json_text(member.value());
+        else if (member.key() == "namespace")
+            identity.name_space = json_text(member.value());
+        else if (member.key() == "uid")
+            identity.uid = json_text(member.value());
         else if (member.key() == "resourceVersion")
             identity.resource_version = json_text(member.value());
         else if (member.key() == "ownerReferences")
@@ -228,8 +231,10 @@ size_t FrameSplitter::complete() {
         if (escaped_) {
             escaped_ = false;
         } else if (in_string_) {
-            if (c == '\\') escaped_ = true;
-            else if (c == '"') in_string_ = false;
+            if (c == '\\')
+                escaped_ = true;
+            else if (c == '"')
+                in_string_ = false;
         } else if (c == '"') {
             in_string_ = true;
         } else if (c == '{' || c == '[') {
@@ -242,8 +247,6 @@ size_t FrameSplitter::complete() {
     return 0;
 }
 
-bool FrameSplitter::empty() const {
-    return buffer_.find_first_not_of(white) == std::string::npos;
-}
+bool FrameSplitter::empty() const { return buffer_.find_first_not_of(white) == std::string::npos; }
 
 }   // namespace skiff::client

@@ -18,7 +18,7 @@ class JsonCursor {
     explicit JsonCursor(std::string_view text);   // of one value, white space around it allowed
     bool next();   // false at the end, or when the text is malformed: ask broken()
     bool broken() const { return broken_; }
-    std::string_view key() const { return key_; }      // without quotes, escapes as they are
+    std::string_view key() const { return key_; }   // without quotes, escapes as they are
     std::string_view value() const { return value_; }
 
   private:

@@ -8,9 +8,13 @@ namespace {
 TEST(JsonScan, members_are_found_as_they_stand) {
     const char* text =
         R"( {"a" : 1, "b":{"x":"}"},"c":[1,"]",{}] , "d":"q\"\\", "e":null,"f":-1.5e3} )";
-    const std::pair<const char*, const char*> rows[] = {
-        {"a", "1"},          {"b", R"({"x":"}"})"}, {"c", R"([1,"]",{}])"}, {"d", R"("q\"\\")"},
-        {"e", "null"},       {"f", "-1.5e3"},       {"g", ""}};
+    const std::pair<const char*, const char*> rows[] = {{"a", "1"},
+                                                        {"b", R"({"x":"}"})"},
+                                                        {"c", R"([1,"]",{}])"},
+                                                        {"d", R"("q\"\\")"},
+                                                        {"e", "null"},
+                                                        {"f", "-1.5e3"},
+                                                        {"g", ""}};
     for (const auto& [key, value] : rows) EXPECT_EQ(json_member(text, key), value) << key;
     EXPECT_EQ(json_member("[1]", "a"), "");
     EXPECT_EQ(json_member("", "a"), "");
@@ -54,9 +58,9 @@ TEST(JsonScan, an_object_tells_who_it_is) {
 }
 
 TEST(JsonScan, a_list_is_cut_into_its_items) {
-    const auto page = list_page_of(
-        R"({"kind":"PodList","metadata":{"resourceVersion":"9","continue":"c"},)"
-        R"("items":[{"a":1},{}]})");
+    const auto page =
+        list_page_of(R"({"kind":"PodList","metadata":{"resourceVersion":"9","continue":"c"},)"
+                     R"("items":[{"a":1},{}]})");
     ASSERT_TRUE(page);
     EXPECT_EQ(page->resource_version, "9");
     EXPECT_EQ(page->continue_token, "c");

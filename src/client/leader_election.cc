@@ -24,8 +24,12 @@ class LeaderElection::Candidate : public std::enable_shared_from_this<Candidate>
   public:
     Candidate(Executor& executor, Random& random, Transport& transport, ElectionOptions options,
               Handlers handlers)
-        : executor_{executor}, random_{random}, transport_{transport},
-          options_{std::move(options)}, handlers_{std::move(handlers)}, strand_{executor} {}
+        : executor_{executor},
+          random_{random},
+          transport_{transport},
+          options_{std::move(options)},
+          handlers_{std::move(handlers)},
+          strand_{executor} {}
 
     void start() {
         enter([](Candidate& self) { self.read(); });
@@ -57,14 +61,14 @@ class LeaderElection::Candidate : public std::enable_shared_from_this<Candidate>
     // `then` runs on the strand, unless the election was left meanwhile.
     template <class F>
     void ask(ApiRequest request, F then) {
-        send(std::move(request), [weak = weak_from_this(),
-                                  then](Result<ApiResponse> answer) mutable {
-            const auto self = weak.lock();
-            if (!self) return;
-            self->enter([then, answer = std::move(answer)](Candidate& to) mutable {
-                then(to, std::move(answer));
-            });
-        });
+        send(std::move(request),
+             [weak = weak_from_this(), then](Result<ApiResponse> answer) mutable {
+                 const auto self = weak.lock();
+                 if (!self) return;
+                 self->enter([then, answer = std::move(answer)](Candidate& to) mutable {
+                     then(to, std::move(answer));
+                 });
+             });
     }
     template <class F>
     void send(ApiRequest request, F done) {
@@ -157,17 +161,19 @@ class LeaderElection::Candidate : public std::enable_shared_from_this<Candidate>
 
     void again(Duration delay) {
         next_ = executor_.after(delay, [weak = weak_from_this()] {
-            if (const auto self = weak.lock()) self->enter([](Candidate& to) {
-                if (to.lease_.empty()) to.read();
-                else to.write(to.lease_);   // the leader's way: no read while nobody else writes
-            });
+            if (const auto self = weak.lock())
+                self->enter([](Candidate& to) {
+                    if (to.lease_.empty())
+                        to.read();
+                    else
+                        to.write(to.lease_);   // the leader's way: no read while nobody else writes
+                });
         });
     }
 
     Duration jittered() {
-        const auto extra = static_cast<int64_t>(
-            random_.below(static_cast<uint64_t>(options_.retry_period.count()) *
-                          retry_jitter_percent / 100));
+        const auto extra = static_cast<int64_t>(random_.below(
+            static_cast<uint64_t>(options_.retry_period.count()) * retry_jitter_percent / 100));
         return options_.retry_period + Duration{extra};
     }
 

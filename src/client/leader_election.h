@@ -15,10 +15,10 @@
 namespace skiff::client {
 
 struct ElectionOptions {
-    ObjectKey lease;                     // {"kube-system", "kube-controller-manager"}
-    std::string identity;                // unique to this process
-    Duration lease_duration = 15s;       // others wait so long after the last renewal they saw
-    Duration renew_deadline = 10s;       // who cannot renew for so long gives up
+    ObjectKey lease;                 // {"kube-system", "kube-controller-manager"}
+    std::string identity;            // unique to this process
+    Duration lease_duration = 15s;   // others wait so long after the last renewal they saw
+    Duration renew_deadline = 10s;   // who cannot renew for so long gives up
     Duration retry_period = 2s;
 };
 

@@ -30,7 +30,10 @@ struct Line final : Transport {
 struct Candidate {
     Candidate(FakeExecutor& executor, Random& random, FakeApi& api, std::string name)
         : line{api},
-          election{executor, random, line, {.lease = {"kube-system", "boss"}, .identity = name},
+          election{executor,
+                   random,
+                   line,
+                   {.lease = {"kube-system", "boss"}, .identity = name},
                    {.started = [this] { ++starts; }, .stopped = [this] { ++stops; }}} {
         election.start();
     }
@@ -120,13 +123,11 @@ TEST_F(ElectionTest, one_leads_at_the_most_whatever_breaks_and_one_in_the_end) {
         for (int i = 0; i < 300; ++i) {
             auto& one = *all[chance.below(3)];
             switch (chance.below(5)) {
-                case 0: one.line.cut = true; break;
-                case 1: one.line.cut = false; break;
-                case 2: server.lose_answers = !server.lose_answers; break;
-                case 3:
-                    server.latency = Duration{static_cast<int64_t>(chance.below(4)) * 1s};
-                    break;
-                default: server.fail_sends.push_back({.reason = Reason::Timeout}); break;
+            case 0: one.line.cut = true; break;
+            case 1: one.line.cut = false; break;
+            case 2: server.lose_answers = !server.lose_answers; break;
+            case 3: server.latency = Duration{static_cast<int64_t>(chance.below(4)) * 1s}; break;
+            default: server.fail_sends.push_back({.reason = Reason::Timeout}); break;
             }
             for (int step = 0; step < 10; ++step) {
                 world.advance(Duration{static_cast<int64_t>(chance.below(1'000'000'000))});

@@ -36,8 +36,8 @@ bool is_done(const Write& write, const Error& error) {
     if (write.verb == Write::Verb::Create)
         return write.if_absent && error.reason == Reason::AlreadyExists;
     if (write.verb != Write::Verb::Delete) return false;
-    const bool other_object = error.reason == Reason::Conflict && !write.uid.empty() &&
-                              write.resource_version.empty();
+    const bool other_object =
+        error.reason == Reason::Conflict && !write.uid.empty() && write.resource_version.empty();
     return error.reason == Reason::NotFound || other_object;
 }
 
@@ -130,9 +130,8 @@ Result<> PlanExecutor::carry_out_one(const ObjectKey& key, const Write& write) {
     TRY(auto body, with_preconditions(write));
     TRY(const Bytes answer, send(write, std::move(body)));
     if (!informer || (removes && !was)) return {};
-    Expectation expectation{.informer = informer,
-                            .key = write.key,
-                            .since = client_.executor().clock().monotonic()};
+    Expectation expectation{
+        .informer = informer, .key = write.key, .since = client_.executor().clock().monotonic()};
     if (removes) {
         expectation.was = *was;
     } else {
@@ -148,23 +147,22 @@ Result<> PlanExecutor::carry_out_one(const ObjectKey& key, const Write& write) {
 
 Result<Bytes> PlanExecutor::send(const Write& write, std::string body) {
     switch (write.verb) {
-        case Write::Verb::Create:
-            return client_.create_text(write.resource, write.key.name_space, std::move(body),
-                                       write.subresource.empty() ? "" : write.key.name,
-                                       write.subresource);
-        case Write::Verb::Update:
-            return client_.update_text(write.resource, write.key, std::move(body),
-                                       write.subresource);
-        case Write::Verb::Patch:
-            return client_.patch_text(write.resource, write.key, write.patch, std::move(body),
-                                      write.subresource);
-        case Write::Verb::Delete: {
-            DeletePreconditions preconditions = write.deletion;
-            if (!write.uid.empty()) preconditions.uid = write.uid;
-            if (!write.resource_version.empty())
-                preconditions.resource_version = write.resource_version;
-            return client_.remove_for_answer(write.resource, write.key, preconditions);
-        }
+    case Write::Verb::Create:
+        return client_.create_text(write.resource, write.key.name_space, std::move(body),
+                                   write.subresource.empty() ? "" : write.key.name,
+                                   write.subresource);
+    case Write::Verb::Update:
+        return client_.update_text(write.resource, write.key, std::move(body), write.subresource);
+    case Write::Verb::Patch:
+        return client_.patch_text(write.resource, write.key, write.patch, std::move(body),
+                                  write.subresource);
+    case Write::Verb::Delete: {
+        DeletePreconditions preconditions = write.deletion;
+        if (!write.uid.empty()) preconditions.uid = write.uid;
+        if (!write.resource_version.empty())
+            preconditions.resource_version = write.resource_version;
+        return client_.remove_for_answer(write.resource, write.key, preconditions);
+    }
     }
     return fail(Reason::InternalError, "a write without a verb");
 }

@@ -18,9 +18,9 @@ namespace skiff::client {
 struct Write {
     enum class Verb : uint8_t { Create, Update, Patch, Delete } verb = Verb::Create;
     ResourceName resource;
-    ObjectKey key;              // Create: the namespace, and the name unless it is generated
+    ObjectKey key;   // Create: the namespace, and the name unless it is generated
     std::string subresource;
-    std::string body;           // the object or the patch, JSON
+    std::string body;   // the object or the patch, JSON
     PatchType patch = PatchType::StrategicMerge;
     // Preconditions; "" for none. In what is not a delete they go into the body's metadata.
     std::string uid;
@@ -30,8 +30,8 @@ struct Write {
 };
 
 struct Plan {
-    std::vector<Write> writes;          // in this order; the first that fails ends it
-    std::optional<Duration> again;      // look again after this even if nothing happens
+    std::vector<Write> writes;       // in this order; the first that fails ends it
+    std::optional<Duration> again;   // look again after this even if nothing happens
     bool empty() const { return writes.empty(); }
 
     // The usual writes of typed views. The reference lets the caller add preconditions.

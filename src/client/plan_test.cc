@@ -27,8 +27,8 @@ Write create(std::string name, std::string owner = "o") {
     return {.verb = Write::Verb::Create,
             .resource = things,
             .key = {"x", name},
-            .body = concat(R"({"metadata":{"name":")", name,
-                           R"(","ownerReferences":[{"uid":")", owner, R"("}]}})")};
+            .body = concat(R"({"metadata":{"name":")", name, R"(","ownerReferences":[{"uid":")",
+                           owner, R"("}]}})")};
 }
 Write remove(std::string name, std::string uid = {}) {
     return {.verb = Write::Verb::Delete, .resource = things, .key = {"x", name}, .uid = uid};
@@ -64,8 +64,8 @@ const ObjectKey owner{"x", "owner"};
 TEST_F(PlanTest, preconditions_go_where_each_write_carries_them) {
     const auto body = [](Write::Verb verb, PatchType type, std::string text, std::string uid,
                          std::string version) {
-        return with_preconditions({.verb = verb, .body = text, .patch = type, .uid = uid,
-                                   .resource_version = version});
+        return with_preconditions(
+            {.verb = verb, .body = text, .patch = type, .uid = uid, .resource_version = version});
     };
     using enum Write::Verb;
     const struct {
@@ -208,11 +208,11 @@ TEST_F(PlanTest, no_write_is_done_twice_while_watches_break) {
                 concat("/api/v1/namespaces/x/things/n",
                        number > 0 ? chance.below(static_cast<uint64_t>(number)) + 1 : 0);
             switch (chance.below(6)) {
-                case 0: server.erase(path); break;
-                case 1: server.drop_watches(fail(Reason::ServiceUnavailable, "cut")); break;
-                case 2: server.compact(); break;
-                case 3: server.fail_sends.push_back({.reason = Reason::Timeout}); break;
-                default: queue.add(owner); break;   // woken by something else
+            case 0: server.erase(path); break;
+            case 1: server.drop_watches(fail(Reason::ServiceUnavailable, "cut")); break;
+            case 2: server.compact(); break;
+            case 3: server.fail_sends.push_back({.reason = Reason::Timeout}); break;
+            default: queue.add(owner); break;   // woken by something else
             }
             if (chance.below(2) == 0) continue;   // several things at once
             world.advance(Duration{static_cast<int64_t>(chance.below(200'000'000))});

@@ -19,7 +19,7 @@ struct Awaited {
 };
 
 Reason reason_of_status(int http_status) {
-    if (http_status == 409) return Reason::Conflict;        // several reasons share these codes
+    if (http_status == 409) return Reason::Conflict;   // several reasons share these codes
     if (http_status == 500) return Reason::InternalError;
     for (int i = 1; i <= static_cast<int>(Reason::ServiceUnavailable); ++i)
         if (const auto reason = static_cast<Reason>(i); skiff::http_status(reason) == http_status)

@@ -51,7 +51,8 @@ class Transport {
     };
     virtual ~Transport() = default;
     // Status answers become Errors (reason, message, causes, code); done comes once, any thread.
-    virtual void send(ApiRequest request, std::move_only_function<void(Result<ApiResponse>)> done) = 0;
+    virtual void send(ApiRequest request,
+                      std::move_only_function<void(Result<ApiResponse>)> done) = 0;
     virtual std::unique_ptr<Stream> watch(ApiRequest request, std::shared_ptr<WatchSink> sink) = 0;
 };
 

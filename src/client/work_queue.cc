@@ -86,7 +86,7 @@ class WorkQueue::Core : public std::enable_shared_from_this<WorkQueue::Core> {
     };
     struct State {
         std::deque<ObjectKey> queue;
-        std::set<ObjectKey> dirty;        // in the queue, or to be when its reconcile is done
+        std::set<ObjectKey> dirty;   // in the queue, or to be when its reconcile is done
         std::set<ObjectKey> processing;
         std::map<ObjectKey, Delayed> delayed;
         std::map<ObjectKey, unsigned> failures;

@@ -20,9 +20,9 @@ struct Requeue {
 };
 
 struct WorkQueueOptions {
-    const char* name = "queue";   // in log lines
-    unsigned workers = 2;         // reconciles that may run at once
-    Duration backoff_first = 5ms; // upstream's ItemExponentialFailureRateLimiter
+    const char* name = "queue";     // in log lines
+    unsigned workers = 2;           // reconciles that may run at once
+    Duration backoff_first = 5ms;   // upstream's ItemExponentialFailureRateLimiter
     Duration backoff_max = 1000s;
 };
 
@@ -38,7 +38,7 @@ class WorkQueue {
     // Any thread. A key that is being reconciled comes again when that is done.
     void add(const ObjectKey& key);
     void add_after(const ObjectKey& key, Duration delay);   // of several times the earliest holds
-    void start();   // keys gather before it
+    void start();                                           // keys gather before it
     // Nothing new starts; returns when no reconcile runs any more. Not from a reconcile.
     void stop();
     size_t size() const;   // keys that wait for a worker, without the delayed ones

@@ -27,7 +27,8 @@ std::string default_interface() {
 }
 
 bool pod_interface(std::string_view name) {
-    return name.starts_with("veth") || name.starts_with("cni") || name.starts_with("skiff") || name.starts_with("docker");
+    return name.starts_with("veth") || name.starts_with("cni") || name.starts_with("skiff") ||
+           name.starts_with("docker");
 }
 
 }   // namespace
@@ -39,12 +40,17 @@ std::vector<std::string> machine_addresses() {
     const auto first = default_interface();
     for (const auto* entry = list; entry; entry = entry->ifa_next) {
         if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET) continue;
-        if (!(entry->ifa_flags & IFF_UP) || (entry->ifa_flags & IFF_LOOPBACK) || pod_interface(entry->ifa_name)) continue;
+        if (!(entry->ifa_flags & IFF_UP) || (entry->ifa_flags & IFF_LOOPBACK) ||
+            pod_interface(entry->ifa_name))
+            continue;
         std::array<char, INET_ADDRSTRLEN> text{};
-        inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(entry->ifa_addr)->sin_addr, text.data(), text.size());
+        inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(entry->ifa_addr)->sin_addr,
+                  text.data(), text.size());
         if (std::ranges::find(addresses, text.data()) != addresses.end()) continue;
-        if (entry->ifa_name == first) addresses.insert(addresses.begin(), text.data());
-        else addresses.emplace_back(text.data());
+        if (entry->ifa_name == first)
+            addresses.insert(addresses.begin(), text.data());
+        else
+            addresses.emplace_back(text.data());
     }
     ::freeifaddrs(list);
     return addresses;

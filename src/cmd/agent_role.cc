@@ -25,16 +25,21 @@ const std::vector<FlagSpec> agent_flags{
 
 Result<Fd> node_listener(const Flags& flags, const Cluster& cluster) {
     const auto inherited = flags.text("listen-fd");
-    if (inherited.empty()) return net::listen_tcp(flags.text("bind-address", "127.0.0.1"), cluster.agent_port);
+    if (inherited.empty())
+        return net::listen_tcp(flags.text("bind-address", "127.0.0.1"), cluster.agent_port);
     const auto number = parse_number<int>(inherited);
     if (!number) return fail(Reason::Invalid, "--listen-fd must be a number");
     return Fd{*number};
 }
 
 Result<agent::AgentOptions> agent_options(const Flags& flags, const Cluster& cluster) {
-    agent::AgentOptions options{.root = cluster.root, .cluster_id = cluster.id, .node_name = cluster.node_name,
-                                .pod_cidr = cluster.pod_cidr, .api_port = cluster.port,
-                                .runtime_socket = cluster.containerd_socket(), .own_runtime = cluster.runtime_endpoint.empty()};
+    agent::AgentOptions options{.root = cluster.root,
+                                .cluster_id = cluster.id,
+                                .node_name = cluster.node_name,
+                                .pod_cidr = cluster.pod_cidr,
+                                .api_port = cluster.port,
+                                .runtime_socket = cluster.containerd_socket(),
+                                .own_runtime = cluster.runtime_endpoint.empty()};
     options.addresses = machine_addresses();
     if (options.addresses.empty()) options.addresses.emplace_back("127.0.0.1");
     TRY(options.ca_pem, read_file(cluster.path("server/pki/ca.crt")));

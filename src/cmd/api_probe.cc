@@ -6,7 +6,8 @@
 namespace skiff::cmd {
 
 struct ApiProbe::Parts {
-    std::unique_ptr<Executor> executor = make_thread_pool(os_clock(), {.threads_max = 4, .name = "probe"});
+    std::unique_ptr<Executor> executor =
+        make_thread_pool(os_clock(), {.threads_max = 4, .name = "probe"});
     net::LoopThread loop{os_clock(), "probe-loop"};
     std::unique_ptr<net::HttpClient> client;
 };
@@ -24,15 +25,21 @@ ApiProbe::~ApiProbe() {
 }
 
 Result<std::unique_ptr<ApiProbe>> ApiProbe::make(const Cluster& cluster, const Pki& pki) {
-    TRY(auto tls, net::make_client_tls(pki.ca.certificate_pem, pki.admin.certificate_pem, pki.admin.key_pem));
+    TRY(auto tls,
+        net::make_client_tls(pki.ca.certificate_pem, pki.admin.certificate_pem, pki.admin.key_pem));
     auto parts = std::make_unique<Parts>();
-    net::Endpoint endpoint{.host = "127.0.0.1", .port = cluster.port, .unix_path = {}, .tls = tls, .prefer_http2 = false};
+    net::Endpoint endpoint{.host = "127.0.0.1",
+                           .port = cluster.port,
+                           .unix_path = {},
+                           .tls = tls,
+                           .prefer_http2 = false};
     parts->client = net::make_http_client(parts->loop.loop(), std::move(endpoint));
     return std::unique_ptr<ApiProbe>{new ApiProbe{std::move(parts)}};
 }
 
 Result<net::WholeResponse> ApiProbe::get(const std::string& target, Duration timeout) {
-    return net::fetch(*parts_->executor, parts_->loop.loop(), *parts_->client, {.target = target, .timeout = timeout});
+    return net::fetch(*parts_->executor, parts_->loop.loop(), *parts_->client,
+                      {.target = target, .timeout = timeout});
 }
 
 bool ApiProbe::ready() {
@@ -42,8 +49,10 @@ bool ApiProbe::ready() {
 
 Result<bool> ApiProbe::node_ready(const std::string& name) {
     TRY(const auto answer, get(concat("/api/v1/nodes/", name)));
-    if (answer.status == 404) return fail(Reason::NotFound, concat("node ", name, " has not registered yet"));
-    if (answer.status != 200) return fail(Reason::InternalError, concat("the API answered ", answer.status));
+    if (answer.status == 404)
+        return fail(Reason::NotFound, concat("node ", name, " has not registered yet"));
+    if (answer.status != 200)
+        return fail(Reason::InternalError, concat("the API answered ", answer.status));
     TRY(const auto document, codec::parse_json(answer.body));
     const auto* conditions = document.root.at_path({"status", "conditions"});
     if (!conditions) return false;
@@ -53,7 +62,8 @@ Result<bool> ApiProbe::node_ready(const std::string& name) {
 }
 
 bool ApiProbe::wait_until(const std::function<bool()>& check, Duration timeout) {
-    const auto waiter = make_thread_pool(os_clock(), {.threads_max = 1, .name = "wait"})->make_waiter();
+    const auto waiter =
+        make_thread_pool(os_clock(), {.threads_max = 1, .name = "wait"})->make_waiter();
     const auto deadline = os_clock().monotonic() + timeout;
     while (!check()) {
         const auto now = os_clock().monotonic();

@@ -14,8 +14,9 @@ class ApiProbe {
   public:
     static Result<std::unique_ptr<ApiProbe>> make(const Cluster& cluster, const Pki& pki);
     ~ApiProbe();
-    Result<net::WholeResponse> get(const std::string& target, Duration timeout = std::chrono::seconds{5});
-    bool ready();                                     // /readyz
+    Result<net::WholeResponse> get(const std::string& target,
+                                   Duration timeout = std::chrono::seconds{5});
+    bool ready();                                       // /readyz
     Result<bool> node_ready(const std::string& name);   // NotFound while it has not registered
     // Calls check every few milliseconds until it is true or the time is over.
     static bool wait_until(const std::function<bool()>& check, Duration timeout);

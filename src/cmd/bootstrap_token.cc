@@ -12,7 +12,8 @@ constexpr size_t token_length = 6 + 1 + 16;   // Kubernetes' form: id of six, se
 std::string path_of(const Cluster& cluster) { return cluster.path("server/bootstrap-token"); }
 
 Result<> save(const Cluster& cluster, const BootstrapToken& token) {
-    const auto text = concat(token.token, " ", rfc3339(token.expires), token.used ? " used\n" : "\n");
+    const auto text =
+        concat(token.token, " ", rfc3339(token.expires), token.used ? " used\n" : "\n");
     return write_file_atomic(path_of(cluster), text, 0600);
 }
 
@@ -33,7 +34,8 @@ std::optional<BootstrapToken> load_bootstrap_token(const Cluster& cluster) {
     if (words.size() < 2) return std::nullopt;
     const auto expires = parse_rfc3339(words[1]);
     if (!expires) return std::nullopt;
-    return BootstrapToken{.token = std::string{words[0]}, .expires = *expires, .used = words.size() > 2};
+    return BootstrapToken{
+        .token = std::string{words[0]}, .expires = *expires, .used = words.size() > 2};
 }
 
 Result<> use_bootstrap_token(const Cluster& cluster) {

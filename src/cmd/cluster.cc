@@ -35,14 +35,21 @@ struct Range {
 };
 
 Result<Range> parse_range(const std::string& text) {
-    const auto bad = [&] { return fail(Reason::Invalid, concat("'", text, "' must be an IPv4 range such as 10.244.0.0/16")); };
+    const auto bad = [&] {
+        return fail(Reason::Invalid,
+                    concat("'", text, "' must be an IPv4 range such as 10.244.0.0/16"));
+    };
     const auto [address, bits] = cut(text, '/');
     const auto prefix = bits ? parse_number<unsigned>(*bits) : std::nullopt;
     in_addr parsed{};
-    if (!prefix || *prefix < 8 || *prefix > 28 || inet_pton(AF_INET, std::string{address}.c_str(), &parsed) != 1) return bad();
+    if (!prefix || *prefix < 8 || *prefix > 28 ||
+        inet_pton(AF_INET, std::string{address}.c_str(), &parsed) != 1)
+        return bad();
     Range range{.base = ntohl(parsed.s_addr), .bits = *prefix};
     if ((range.base & ~range.mask()) != 0)
-        return fail(Reason::Invalid, concat("'", text, "' must be the range's first address: no bits behind the prefix"));
+        return fail(
+            Reason::Invalid,
+            concat("'", text, "' must be the range's first address: no bits behind the prefix"));
     return range;
 }
 
@@ -61,16 +68,20 @@ std::vector<Range> routed_ranges() {
     for (const auto line : split(*table, '\n')) {
         const auto fields = split(line, '\t');
         if (fields.size() < 8 || trim(fields[1]) == "Destination") continue;
-        const auto destination = static_cast<uint32_t>(std::stoul(std::string{trim(fields[1])}, nullptr, 16));
-        const auto mask = static_cast<uint32_t>(std::stoul(std::string{trim(fields[7])}, nullptr, 16));
+        const auto destination =
+            static_cast<uint32_t>(std::stoul(std::string{trim(fields[1])}, nullptr, 16));
+        const auto mask =
+            static_cast<uint32_t>(std::stoul(std::string{trim(fields[7])}, nullptr, 16));
         if (mask == 0) continue;
-        ranges.push_back({.base = ntohl(destination), .bits = static_cast<unsigned>(__builtin_popcount(mask))});
+        ranges.push_back(
+            {.base = ntohl(destination), .bits = static_cast<unsigned>(__builtin_popcount(mask))});
     }
     return ranges;
 }
 
 // The first of base, base + step, ... that nothing here routes.
-std::string free_range(const std::string& base, uint32_t step, unsigned count, const std::vector<Range>& taken) {
+std::string free_range(const std::string& base, uint32_t step, unsigned count,
+                       const std::vector<Range>& taken) {
     auto range = parse_range(base);
     ASSERT(range.has_value());
     for (unsigned i = 0; i < count; ++i, range->base += step) {
@@ -83,13 +94,17 @@ std::string free_range(const std::string& base, uint32_t step, unsigned count, c
 Result<uint16_t> free_port(uint16_t wished, uint16_t fallback) {
     if (wished) {
         if (port_is_free(wished)) return wished;
-        return fail(Reason::Conflict, concat("port ", wished, " is in use by another program; stop it, or choose another with --port"));
+        return fail(
+            Reason::Conflict,
+            concat("port ", wished,
+                   " is in use by another program; stop it, or choose another with --port"));
     }
     for (int i = 0; i < ports_tried_max; ++i) {
         const auto port = static_cast<uint16_t>(fallback + i);
         if (port_is_free(port)) return port;
     }
-    return fail(Reason::Conflict, concat("no free port from ", fallback, " on; name one with --port"));
+    return fail(Reason::Conflict,
+                concat("no free port from ", fallback, " on; name one with --port"));
 }
 
 std::string host_name() {
@@ -118,8 +133,9 @@ Result<> save(const Cluster& cluster) {
 
 Result<> same_or(std::string_view what, std::string_view wished, std::string_view has) {
     if (wished.empty() || wished == has) return {};
-    return fail(Reason::Conflict, concat("this cluster was made with ", what, " ", has, ", which cannot become ", wished,
-                                         "; `skiff reset` removes it, or use another --root"));
+    return fail(Reason::Conflict,
+                concat("this cluster was made with ", what, " ", has, ", which cannot become ",
+                       wished, "; `skiff reset` removes it, or use another --root"));
 }
 
 }   // namespace
@@ -128,7 +144,9 @@ std::string Cluster::containerd_socket() const {
     return runtime_endpoint.empty() ? agent::containerd_paths(root).socket : runtime_endpoint;
 }
 
-std::string Cluster::context_name() const { return root == default_root ? "skiff" : concat("skiff-", id); }
+std::string Cluster::context_name() const {
+    return root == default_root ? "skiff" : concat("skiff-", id);
+}
 
 std::string absolute_path(const std::string& path) {
     if (path.starts_with('/')) return path;
@@ -157,7 +175,8 @@ Result<Cluster> load_cluster(const std::string& root) {
     Cluster cluster{.root = absolute_path(root)};
     const auto path = cluster.path("cluster.json");
     if (!file_exists(path))
-        return fail(Reason::NotFound, concat("there is no cluster at ", cluster.root, "; `skiff up` makes one"));
+        return fail(Reason::NotFound,
+                    concat("there is no cluster at ", cluster.root, "; `skiff up` makes one"));
     TRY(const auto text, read_file(path));
     auto document = codec::parse_json(text);
     if (!document) return std::unexpected{std::move(document).error().in(path)};
@@ -174,18 +193,21 @@ Result<Cluster> load_cluster(const std::string& root) {
     cluster.node_name = json.text_at({"nodeName"});
     cluster.runtime_endpoint = json.text_at({"runtimeEndpoint"});
     if (cluster.id.empty() || !cluster.port)
-        return fail(Reason::InternalError, concat(path, " is not complete; `skiff reset` removes the cluster"));
+        return fail(Reason::InternalError,
+                    concat(path, " is not complete; `skiff reset` removes the cluster"));
     return cluster;
 }
 
 Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
     auto loaded = load_cluster(wishes.root);
     if (loaded) {
-        TRY_OK(same_or("port", wishes.port ? std::to_string(wishes.port) : "", std::to_string(loaded->port)));
+        TRY_OK(same_or("port", wishes.port ? std::to_string(wishes.port) : "",
+                       std::to_string(loaded->port)));
         TRY_OK(same_or("--pod-cidr", wishes.pod_cidr, loaded->pod_cidr));
         TRY_OK(same_or("--service-cidr", wishes.service_cidr, loaded->service_cidr));
         TRY_OK(same_or("--node-name", wishes.node_name, loaded->node_name));
-        TRY_OK(same_or("--container-runtime-endpoint", wishes.runtime_endpoint, loaded->runtime_endpoint));
+        TRY_OK(same_or("--container-runtime-endpoint", wishes.runtime_endpoint,
+                       loaded->runtime_endpoint));
         return loaded;
     }
     if (loaded.error().reason != Reason::NotFound) return loaded;
@@ -202,9 +224,12 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
     }
     if (!wishes.pod_cidr.empty()) TRY_OK(parse_range(wishes.pod_cidr));
     if (!wishes.service_cidr.empty()) TRY_OK(parse_range(wishes.service_cidr));
-    cluster.pod_cidr = wishes.pod_cidr.empty() ? free_range("10.244.0.0/16", 1u << 16, 12, taken) : wishes.pod_cidr;
+    cluster.pod_cidr = wishes.pod_cidr.empty() ? free_range("10.244.0.0/16", 1u << 16, 12, taken)
+                                               : wishes.pod_cidr;
     taken.push_back(*parse_range(cluster.pod_cidr));
-    cluster.service_cidr = wishes.service_cidr.empty() ? free_range("10.96.0.0/16", 1u << 16, 64, taken) : wishes.service_cidr;
+    cluster.service_cidr = wishes.service_cidr.empty()
+                               ? free_range("10.96.0.0/16", 1u << 16, 64, taken)
+                               : wishes.service_cidr;
     cluster.node_name = wishes.node_name.empty() ? host_name() : wishes.node_name;
     if (const auto wrong = api::check_dns1123_subdomain(cluster.node_name); !wrong.empty())
         return fail(Reason::Invalid, concat("--node-name: '", cluster.node_name, "': ", wrong));

@@ -13,10 +13,10 @@ inline constexpr std::string_view default_root = "/var/lib/skiff";
 
 // What --root/cluster.json keeps; made once, by the first `up`.
 struct Cluster {
-    std::string root;           // absolute
-    std::string id;             // 6 characters, in every name outside the root
-    uint16_t port = 0;          // the API server's
-    uint16_t agent_port = 0;    // the node agent's, 10250 where it is free
+    std::string root;          // absolute
+    std::string id;            // 6 characters, in every name outside the root
+    uint16_t port = 0;         // the API server's
+    uint16_t agent_port = 0;   // the node agent's, 10250 where it is free
     std::string pod_cidr;
     std::string service_cidr;
     std::string node_name;

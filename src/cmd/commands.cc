@@ -29,16 +29,20 @@ using Arguments = std::vector<std::string>;
 
 int run_version(const Arguments& arguments) {
     // --root means nothing here, but every verb takes it.
-    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}});
+    const auto flags = Flags::parse(
+        arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}});
     if (!flags) return complain(flags.error().message);
-    std::printf("skiff %.*s (Kubernetes %.*s)\n", static_cast<int>(apiserver::skiff_version.size()), apiserver::skiff_version.data(),
-                static_cast<int>(apiserver::kubernetes_version.size()), apiserver::kubernetes_version.data());
+    std::printf("skiff %.*s (Kubernetes %.*s)\n", static_cast<int>(apiserver::skiff_version.size()),
+                apiserver::skiff_version.data(),
+                static_cast<int>(apiserver::kubernetes_version.size()),
+                apiserver::kubernetes_version.data());
     return 0;
 }
 
 int run_kubeconfig(const Arguments& arguments) {
-    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"},
-                                                {"path", "", "print where it is instead of what is in it"}});
+    const auto flags = Flags::parse(
+        arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"},
+                    {"path", "", "print where it is instead of what is in it"}});
     if (!flags) return complain(flags.error().message);
     const auto cluster = load_cluster(flags->text("root", default_root));
     if (!cluster) return complain(cluster.error().message);
@@ -69,12 +73,17 @@ constexpr std::array verbs{
 };
 
 int usage(FILE* to) {
-    std::fputs("Skiff: Kubernetes in one small, fast binary.\n\nusage: skiff <verb> [flags]\n\n", to);
+    std::fputs("Skiff: Kubernetes in one small, fast binary.\n\nusage: skiff <verb> [flags]\n\n",
+               to);
     for (const auto& verb : verbs)
         if (!verb.help.empty())
-            std::fprintf(to, "  %-12s%.*s\n", std::string{verb.name}.c_str(), static_cast<int>(verb.help.size()), verb.help.data());
-    std::fputs("\nEvery verb takes --root DIR (default /var/lib/skiff); several clusters can live on one machine.\n"
-               "skiff <verb> --help lists the flags of a verb.\n", to);
+            std::fprintf(to, "  %-12s%.*s\n", std::string{verb.name}.c_str(),
+                         static_cast<int>(verb.help.size()), verb.help.data());
+    std::fputs(
+        "\nEvery verb takes --root DIR (default /var/lib/skiff); several clusters can live on one "
+        "machine.\n"
+        "skiff <verb> --help lists the flags of a verb.\n",
+        to);
     return to == stdout ? 0 : 2;
 }
 

@@ -40,8 +40,9 @@ Result<bool> stop_cluster(const Cluster& cluster, Pods pods) {
 }
 
 int run_down(const std::vector<std::string>& arguments) {
-    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"},
-                                                {"keep-pods", "", "leave the containers running"}});
+    const auto flags = Flags::parse(
+        arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"},
+                    {"keep-pods", "", "leave the containers running"}});
     if (!flags) return complain(flags.error().message);
     if (::geteuid() != 0) return complain("down must be run as root: sudo skiff down");
     const auto cluster = load_cluster(flags->text("root", default_root));

@@ -22,8 +22,8 @@ class Flags {
   public:
     // Invalid for unknown flags, missing values and more than `words_max` words beside them: names
     // what is wrong and the flags that exist. `--help` prints them and ends the process.
-    static Result<Flags> parse(const std::vector<std::string>& arguments, const std::vector<FlagSpec>& known,
-                               size_t words_max = 0);
+    static Result<Flags> parse(const std::vector<std::string>& arguments,
+                               const std::vector<FlagSpec>& known, size_t words_max = 0);
     std::string text(std::string_view name, std::string_view fallback = {}) const;
     bool on(std::string_view name) const { return values_.contains(std::string{name}); }
     Result<uint16_t> port(std::string_view name, uint16_t fallback) const;

@@ -16,9 +16,11 @@ namespace {
 Result<> import_file(const Cluster& cluster, const std::string& file) {
     if (!file_exists(file)) return fail(Reason::NotFound, concat("there is no file ", file));
     TRY(const auto session, RuntimeSession::open(cluster));
-    TRY(const auto names, agent::import_images(session->executor(), session->cri(),
-                                               {.file = absolute_path(file), .socket = cluster.containerd_socket(),
-                                                .record_path = agent::imported_images_path(cluster.root)}));
+    TRY(const auto names,
+        agent::import_images(session->executor(), session->cri(),
+                             {.file = absolute_path(file),
+                              .socket = cluster.containerd_socket(),
+                              .record_path = agent::imported_images_path(cluster.root)}));
     for (const auto& name : names) std::printf("imported %s\n", name.c_str());
     return {};
 }
@@ -26,11 +28,13 @@ Result<> import_file(const Cluster& cluster, const std::string& file) {
 Result<> list(const Cluster& cluster) {
     TRY(const auto session, RuntimeSession::open(cluster));
     TRY(const auto images, session->cri().list_images());
-    TRY(const auto imported, agent::read_imported_images(agent::imported_images_path(cluster.root)));
+    TRY(const auto imported,
+        agent::read_imported_images(agent::imported_images_path(cluster.root)));
     std::printf("%-48s %-10s %s\n", "IMAGE", "SIZE", "ORIGIN");
     for (const auto& image : images) {
         for (const auto& tag : image.repo_tags)
-            std::printf("%-48s %-10s %s\n", tag.c_str(), concat(image.size >> 10, " KiB").c_str(), imported.contains(tag) ? "imported" : "pulled");
+            std::printf("%-48s %-10s %s\n", tag.c_str(), concat(image.size >> 10, " KiB").c_str(),
+                        imported.contains(tag) ? "imported" : "pulled");
     }
     return {};
 }
@@ -39,7 +43,8 @@ Result<> list(const Cluster& cluster) {
 
 int run_image(const std::vector<std::string>& arguments) {
     constexpr auto usage = "usage: skiff image import FILE | skiff image list";
-    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}}, 2);
+    const auto flags = Flags::parse(
+        arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}}, 2);
     if (!flags) return complain(flags.error().message);
     if (::geteuid() != 0) return complain("images belong to the node: sudo skiff image …");
     const auto cluster = load_cluster(flags->text("root", default_root));

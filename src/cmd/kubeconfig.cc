@@ -29,13 +29,15 @@ Result<Document> load_config(const std::string& path) {
     }
     TRY(const auto text, read_file(path));
     auto document = codec::parse_yaml(text);
-    if (!document) return std::unexpected{std::move(document).error().in(concat(path, " was left as it is"))};
+    if (!document)
+        return std::unexpected{std::move(document).error().in(concat(path, " was left as it is"))};
     if (!document->root.is_object()) document->root = Json::object();
     return document;
 }
 
 // The entry of that name in a list such as `contexts`, replaced or appended.
-void put_entry(Json& config, std::string_view list, std::string_view name, std::string_view member, Json value, Arena& arena) {
+void put_entry(Json& config, std::string_view list, std::string_view name, std::string_view member,
+               Json value, Arena& arena) {
     auto& entries = config.make_array(arena, list);
     auto entry = Json::object();
     entry.set(arena, "name", Json::string(arena, name));
@@ -64,9 +66,11 @@ Result<> write_config(const Caller& caller, const Document& document) {
     const auto folder = caller.home + "/.kube";
     const bool made = !file_exists(folder);
     TRY_OK(make_directories(folder, 0750));
-    if (made && ::chown(folder.c_str(), caller.uid, caller.gid) != 0) return fail_errno("chown " + folder, errno);
+    if (made && ::chown(folder.c_str(), caller.uid, caller.gid) != 0)
+        return fail_errno("chown " + folder, errno);
     TRY_OK(write_file_atomic(path, codec::to_yaml(document.root), 0600));
-    if (::chown(path.c_str(), caller.uid, caller.gid) != 0) return fail_errno("chown " + path, errno);
+    if (::chown(path.c_str(), caller.uid, caller.gid) != 0)
+        return fail_errno("chown " + path, errno);
     return {};
 }
 
@@ -74,9 +78,13 @@ Result<> write_config(const Caller& caller, const Document& document) {
 
 std::optional<Caller> caller() {
     const char* sudo_user = ::getuid() == 0 ? std::getenv("SUDO_USER") : nullptr;
-    const passwd* account = sudo_user && *sudo_user ? ::getpwnam(sudo_user) : ::getpwuid(::getuid());
+    const passwd* account =
+        sudo_user && *sudo_user ? ::getpwnam(sudo_user) : ::getpwuid(::getuid());
     if (!account || !account->pw_dir || !*account->pw_dir) return std::nullopt;
-    Caller found{.name = account->pw_name, .home = account->pw_dir, .uid = account->pw_uid, .gid = account->pw_gid};
+    Caller found{.name = account->pw_name,
+                 .home = account->pw_dir,
+                 .uid = account->pw_uid,
+                 .gid = account->pw_gid};
     // Without sudo, HOME is where the caller's kubectl looks.
     const char* home = std::getenv("HOME");
     if (!sudo_user && home && *home == '/') found.home = home;
@@ -103,7 +111,8 @@ Result<std::string> merge_context(const Caller& caller, const Cluster& cluster, 
     context.set(arena, "cluster", text(name));
     context.set(arena, "user", text(name));
     put_entry(config, "contexts", name, "context", context, arena);
-    if (config.text_at({"current-context"}).empty()) config.set(arena, "current-context", text(name));
+    if (config.text_at({"current-context"}).empty())
+        config.set(arena, "current-context", text(name));
     TRY_OK(write_config(caller, document));
     return path;
 }
@@ -111,9 +120,10 @@ Result<std::string> merge_context(const Caller& caller, const Cluster& cluster, 
 bool has_context(const Caller& caller, const Cluster& cluster) {
     const auto document = load_config(config_path(caller));
     const auto* contexts = document ? document->root.find("contexts") : nullptr;
-    return contexts && std::ranges::any_of(contexts->items(), [name = cluster.context_name()](const auto& entry) {
-        return entry.text_at({"name"}) == name;
-    });
+    return contexts && std::ranges::any_of(contexts->items(),
+                                           [name = cluster.context_name()](const auto& entry) {
+                                               return entry.text_at({"name"}) == name;
+                                           });
 }
 
 Result<bool> remove_context(const Caller& caller, const Cluster& cluster) {
@@ -122,7 +132,8 @@ Result<bool> remove_context(const Caller& caller, const Cluster& cluster) {
     TRY(auto document, load_config(path));
     const auto name = cluster.context_name();
     bool found = false;
-    for (const std::string_view list : {"clusters", "users", "contexts"}) found |= remove_entry(document.root, list, name);
+    for (const std::string_view list : {"clusters", "users", "contexts"})
+        found |= remove_entry(document.root, list, name);
     if (!found) return false;
     if (document.root.text_at({"current-context"}) == name)
         document.root.set(document.arena, "current-context", Json::borrowed(""));

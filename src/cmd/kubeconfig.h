@@ -25,6 +25,7 @@ std::optional<Caller> caller();   // none when the account has no home
 // The file and folders made for it belong to the caller. Returns the file's path.
 Result<std::string> merge_context(const Caller& caller, const Cluster& cluster, const Pki& pki);
 bool has_context(const Caller& caller, const Cluster& cluster);
-Result<bool> remove_context(const Caller& caller, const Cluster& cluster);   // false: it was not there
+Result<bool> remove_context(const Caller& caller,
+                            const Cluster& cluster);   // false: it was not there
 
 }   // namespace skiff::cmd

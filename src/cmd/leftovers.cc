@@ -18,7 +18,8 @@
 namespace skiff::cmd {
 namespace {
 
-constexpr std::string_view machine_notes = "/run/skiff";   // forgotten at a reboot, like the switches
+constexpr std::string_view machine_notes =
+    "/run/skiff";   // forgotten at a reboot, like the switches
 
 std::vector<std::string> names_in(const std::string& folder) {
     std::vector<std::string> names;
@@ -58,7 +59,9 @@ Removed remove_shims(const Cluster& cluster) {
         const auto pid = parse_number<pid_t>(name);
         if (!pid) continue;
         const auto command = read_file(concat("/proc/", name, "/cmdline"));
-        if (!command || command->find("containerd-shim") == std::string::npos || command->find(socket) == std::string::npos) continue;
+        if (!command || command->find("containerd-shim") == std::string::npos ||
+            command->find(socket) == std::string::npos)
+            continue;
         const auto process = open_process(*pid);
         if (!process) continue;
         ::kill(*pid, SIGKILL);
@@ -74,7 +77,8 @@ Removed remove_mounts(const std::string& below) {
     if (!table) return removed;
     for (const auto& point : agent::mount_points_below(*table, below))
         // A disk the user mounted as the root is the user's.
-        if (point != below && ::umount2(point.c_str(), MNT_DETACH) == 0) removed.push_back("mount " + point);
+        if (point != below && ::umount2(point.c_str(), MNT_DETACH) == 0)
+            removed.push_back("mount " + point);
     return removed;
 }
 
@@ -100,7 +104,9 @@ Removed remove_tables(const Cluster& cluster) {
     if (!listed) return removed;
     for (const auto line : split(listed->out, '\n')) {   // "table ip skiff-abc123-pods"
         const auto words = split(trim(line), ' ');
-        if (words.size() != 3 || words[2].find(concat("skiff-", cluster.id)) == std::string_view::npos) continue;
+        if (words.size() != 3 ||
+            words[2].find(concat("skiff-", cluster.id)) == std::string_view::npos)
+            continue;
         if (run_quietly({"nft", "delete", "table", std::string{words[1]}, std::string{words[2]}}))
             removed.push_back(concat("nftables ", line));
     }
@@ -112,7 +118,8 @@ Removed remove_interfaces(const Cluster& cluster) {
     struct if_nameindex* list = ::if_nameindex();
     for (auto* entry = list; entry && entry->if_name; ++entry) {
         const std::string name = entry->if_name;
-        if (name.find(cluster.id) != std::string::npos && run_quietly({"ip", "link", "delete", name}))
+        if (name.find(cluster.id) != std::string::npos &&
+            run_quietly({"ip", "link", "delete", name}))
             removed.push_back("interface " + name);
     }
     if (list) ::if_freenameindex(list);
@@ -151,7 +158,8 @@ std::vector<std::string> known_cluster_roots() {
     std::vector<std::string> roots;
     const auto members = concat(machine_notes, "/clusters");
     for (const auto& name : names_in(members))
-        if (const auto root = read_file(concat(members, "/", name))) roots.emplace_back(trim(*root));
+        if (const auto root = read_file(concat(members, "/", name)))
+            roots.emplace_back(trim(*root));
     return roots;
 }
 

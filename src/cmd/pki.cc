@@ -15,7 +15,9 @@ constexpr auto backdated = std::chrono::minutes{5};   // for clocks that differ 
 
 struct Names {
     std::string directory;
-    std::string certificate(std::string_view name) const { return concat(directory, "/", name, ".crt"); }
+    std::string certificate(std::string_view name) const {
+        return concat(directory, "/", name, ".crt");
+    }
     std::string key(std::string_view name) const { return concat(directory, "/", name, ".key"); }
 };
 
@@ -33,9 +35,13 @@ Result<std::optional<net::KeyPair>> load(const Names& names, std::string_view na
 }
 
 bool covers(const net::ParsedCertificate& certificate, const net::CertificateRequest& wanted) {
-    const auto has = [](const auto& list, const auto& entry) { return std::ranges::find(list, entry) != list.end(); };
-    return std::ranges::all_of(wanted.addresses, [&](const auto& a) { return has(certificate.addresses, a); }) &&
-           std::ranges::all_of(wanted.dns_names, [&](const auto& n) { return has(certificate.dns_names, n); });
+    const auto has = [](const auto& list, const auto& entry) {
+        return std::ranges::find(list, entry) != list.end();
+    };
+    return std::ranges::all_of(wanted.addresses,
+                               [&](const auto& a) { return has(certificate.addresses, a); }) &&
+           std::ranges::all_of(wanted.dns_names,
+                               [&](const auto& n) { return has(certificate.dns_names, n); });
 }
 
 Result<net::KeyPair> ensure_ca(const Names& names, const Cluster& cluster, WallTime now) {
@@ -46,12 +52,14 @@ Result<net::KeyPair> ensure_ca(const Names& names, const Cluster& cluster, WallT
     return ca;
 }
 
-Result<net::KeyPair> ensure_issued(const Names& names, std::string_view name, const net::KeyPair& ca,
-                                   const net::CertificateRequest& subject, net::CertificateProfile profile, WallTime now) {
+Result<net::KeyPair> ensure_issued(const Names& names, std::string_view name,
+                                   const net::KeyPair& ca, const net::CertificateRequest& subject,
+                                   net::CertificateProfile profile, WallTime now) {
     TRY(auto found, load(names, name));
     if (found) {
         TRY(const auto certificate, net::parse_certificate(found->certificate_pem));
-        if (now < certificate.not_after - certificate_life / 3 && covers(certificate, subject)) return *found;
+        if (now < certificate.not_after - certificate_life / 3 && covers(certificate, subject))
+            return *found;
     }
     profile.not_before = now - backdated;
     profile.not_after = now + certificate_life;
@@ -62,25 +70,34 @@ Result<net::KeyPair> ensure_issued(const Names& names, std::string_view name, co
 
 }   // namespace
 
-Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& addresses, Clock& clock) {
+Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& addresses,
+                       Clock& clock) {
     const Names names{cluster.path("server/pki")};
     TRY_OK(make_directories(names.directory, 0700));
     const auto now = clock.now();
     Pki pki;
     TRY(pki.ca, ensure_ca(names, cluster, now));
     TRY(const auto service_address, first_address(cluster.service_cidr));
-    net::CertificateRequest server{.common_name = "kube-apiserver", .organizations = {},
-                                   .dns_names = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-                                                 "kubernetes.default.svc.cluster.local", cluster.node_name},
-                                   .addresses = {"127.0.0.1", "::1", service_address}};
+    net::CertificateRequest server{
+        .common_name = "kube-apiserver",
+        .organizations = {},
+        .dns_names = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                      "kubernetes.default.svc.cluster.local", cluster.node_name},
+        .addresses = {"127.0.0.1", "::1", service_address}};
     for (const auto& address : addresses)
         if (address != "127.0.0.1") server.addresses.push_back(address);
     TRY(pki.server, ensure_issued(names, "apiserver", pki.ca, server, {.server_auth = true}, now));
     TRY(pki.admin, ensure_issued(names, "admin", pki.ca,
-                                 {.common_name = "kubernetes-admin", .organizations = {"system:masters"}, .dns_names = {}, .addresses = {}},
+                                 {.common_name = "kubernetes-admin",
+                                  .organizations = {"system:masters"},
+                                  .dns_names = {},
+                                  .addresses = {}},
                                  {.client_auth = true}, now));
     TRY(pki.node_client, ensure_issued(names, "apiserver-kubelet-client", pki.ca,
-                                       {.common_name = "kube-apiserver-kubelet-client", .organizations = {"system:masters"}, .dns_names = {}, .addresses = {}},
+                                       {.common_name = "kube-apiserver-kubelet-client",
+                                        .organizations = {"system:masters"},
+                                        .dns_names = {},
+                                        .addresses = {}},
                                        {.client_auth = true}, now));
     const auto key_path = names.key("sa");
     if (!file_exists(key_path)) {
@@ -93,11 +110,14 @@ Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& a
 
 std::string kubeconfig_text(const Cluster& cluster, const Pki& pki) {
     const auto name = cluster.context_name();
-    return concat("apiVersion: v1\nkind: Config\nclusters:\n- name: ", name, "\n  cluster:\n    server: https://127.0.0.1:",
-                  cluster.port, "\n    certificate-authority-data: ", base64(pki.ca.certificate_pem), "\nusers:\n- name: ", name,
-                  "\n  user:\n    client-certificate-data: ", base64(pki.admin.certificate_pem), "\n    client-key-data: ",
-                  base64(pki.admin.key_pem), "\ncontexts:\n- name: ", name, "\n  context:\n    cluster: ", name, "\n    user: ", name,
-                  "\ncurrent-context: ", name, "\n");
+    return concat("apiVersion: v1\nkind: Config\nclusters:\n- name: ", name,
+                  "\n  cluster:\n    server: https://127.0.0.1:", cluster.port,
+                  "\n    certificate-authority-data: ", base64(pki.ca.certificate_pem),
+                  "\nusers:\n- name: ", name,
+                  "\n  user:\n    client-certificate-data: ", base64(pki.admin.certificate_pem),
+                  "\n    client-key-data: ", base64(pki.admin.key_pem),
+                  "\ncontexts:\n- name: ", name, "\n  context:\n    cluster: ", name,
+                  "\n    user: ", name, "\ncurrent-context: ", name, "\n");
 }
 
 }   // namespace skiff::cmd

@@ -12,13 +12,14 @@ namespace skiff::cmd {
 
 struct Pki {
     net::KeyPair ca;
-    net::KeyPair server;          // the API server's, serving
-    net::KeyPair admin;           // CN kubernetes-admin, O system:masters
-    net::KeyPair node_client;     // towards the agents: CN kube-apiserver-kubelet-client
+    net::KeyPair server;        // the API server's, serving
+    net::KeyPair admin;         // CN kubernetes-admin, O system:masters
+    net::KeyPair node_client;   // towards the agents: CN kube-apiserver-kubelet-client
     std::string service_account_key_pem;
 };
 
-Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& addresses, Clock& clock);
+Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& addresses,
+                       Clock& clock);
 std::string kubeconfig_text(const Cluster& cluster, const Pki& pki);
 
 }   // namespace skiff::cmd

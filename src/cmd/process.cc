@@ -31,7 +31,8 @@ std::optional<uint64_t> start_time_of(pid_t pid) {
 }   // namespace
 
 Result<Process> open_process(pid_t pid) {
-    Process process{.pid = pid, .started = 0, .handle = Fd{static_cast<int>(syscall(SYS_pidfd_open, pid, 0))}};
+    Process process{
+        .pid = pid, .started = 0, .handle = Fd{static_cast<int>(syscall(SYS_pidfd_open, pid, 0))}};
     if (!process.handle) return fail_errno(concat("process ", pid), errno, Reason::NotFound);
     process.started = start_time_of(pid).value_or(0);
     return process;
@@ -56,10 +57,12 @@ Result<> write_pid_file(const std::string& pid_file, pid_t pid) {
 
 bool wait_for_exit(const Process& process, Duration timeout) {
     pollfd waited{.fd = process.handle.get(), .events = POLLIN, .revents = 0};
-    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
+    const auto milliseconds =
+        std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
     if (::poll(&waited, 1, static_cast<int>(milliseconds)) != 1) return false;
     siginfo_t info{};
-    ::waitid(static_cast<idtype_t>(3) /* P_PIDFD */, static_cast<id_t>(process.handle.get()), &info, WEXITED | WNOHANG);   // if it was ours
+    ::waitid(static_cast<idtype_t>(3) /* P_PIDFD */, static_cast<id_t>(process.handle.get()), &info,
+             WEXITED | WNOHANG);   // if it was ours
     return true;
 }
 
@@ -85,12 +88,14 @@ namespace {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
-    const int log = options.log_path.empty() ? ::open("/dev/null", O_WRONLY)
-                                             : ::open(options.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0640);
+    const int log = options.log_path.empty()
+                        ? ::open("/dev/null", O_WRONLY)
+                        : ::open(options.log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0640);
     const int input = ::open("/dev/null", O_RDONLY);
     // Out of the way of 3, 4, … first: a descriptor may be one of those numbers itself.
     std::array<int, 8> held{};
-    for (size_t i = 0; i < options.descriptors.size(); ++i) held[i] = ::fcntl(options.descriptors[i], F_DUPFD, 64);
+    for (size_t i = 0; i < options.descriptors.size(); ++i)
+        held[i] = ::fcntl(options.descriptors[i], F_DUPFD, 64);
     ::dup2(input, 0);
     ::dup2(log, 1);
     ::dup2(log, 2);
@@ -111,17 +116,20 @@ void wait_for_spawns(const std::string& lock_file) {
 Result<pid_t> spawn(const SpawnOptions& options) {
     ASSERT(!options.arguments.empty() && options.descriptors.size() <= 8);
     std::vector<char*> arguments;
-    for (const auto& argument : options.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
+    for (const auto& argument : options.arguments)
+        arguments.push_back(const_cast<char*>(argument.c_str()));
     arguments.push_back(nullptr);
     std::vector<char*> environment;
     for (char** variable = environ; *variable; ++variable) environment.push_back(*variable);
-    for (const auto& variable : options.environment) environment.push_back(const_cast<char*>(variable.c_str()));
+    for (const auto& variable : options.environment)
+        environment.push_back(const_cast<char*>(variable.c_str()));
     environment.push_back(nullptr);
     // Held by the child until its pid is on file, also when we die meanwhile (wait_for_spawns).
     Fd lock;
     if (!options.lock_file.empty()) {
         lock = Fd{::open(options.lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
-        if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail_errno("lock " + options.lock_file, errno);
+        if (!lock || ::flock(lock.get(), LOCK_EX) != 0)
+            return fail_errno("lock " + options.lock_file, errno);
     }
     const pid_t pid = ::fork();
     if (pid < 0) return fail_errno("fork", errno);

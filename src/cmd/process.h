@@ -33,8 +33,8 @@ struct SpawnOptions {
     std::vector<std::string> environment;   // added to ours
     std::string log_path;                   // standard output and error are appended here
     std::vector<int> descriptors;           // become 3, 4, … in the child
-    std::string pid_file;                   // written by the child itself before it becomes the program
-    std::string lock_file;                  // locked from before the fork until then
+    std::string pid_file;    // written by the child itself before it becomes the program
+    std::string lock_file;   // locked from before the fork until then
 };
 // Returns when no child of a spawn with that lock file is still without its pid file: whoever
 // reads pid files of a process that died may then trust them.

@@ -15,7 +15,8 @@ void write_out(std::string_view text) {
 }   // namespace
 
 std::string seconds_text(Duration duration) {
-    const auto hundredths = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count() / 10;
+    const auto hundredths =
+        std::chrono::duration_cast<std::chrono::milliseconds>(duration).count() / 10;
     return concat(hundredths / 100, hundredths % 100 < 10 ? ".0" : ".", hundredths % 100, " s");
 }
 
@@ -29,7 +30,8 @@ void Progress::begin(std::string_view what) {
 void Progress::done(std::string_view remark) {
     if (!open_) return;
     open_ = false;
-    write_out(concat(remark.empty() ? "" : concat(remark, ", "), seconds_text(clock_.monotonic() - step_begun_), "\n"));
+    write_out(concat(remark.empty() ? "" : concat(remark, ", "),
+                     seconds_text(clock_.monotonic() - step_begun_), "\n"));
 }
 
 void Progress::say(std::string_view line) {

@@ -10,9 +10,10 @@ namespace skiff::cmd {
 
 class Progress {
   public:
-    explicit Progress(Clock& clock) : clock_{clock}, begun_{clock.monotonic()}, step_begun_{begun_} {}
-    void begin(std::string_view what);          // "starting the API server"
-    void done(std::string_view remark = {});    // ends the line: "… 0.12 s"
+    explicit Progress(Clock& clock)
+        : clock_{clock}, begun_{clock.monotonic()}, step_begun_{begun_} {}
+    void begin(std::string_view what);         // "starting the API server"
+    void done(std::string_view remark = {});   // ends the line: "… 0.12 s"
     void say(std::string_view line);
     Duration total() const { return clock_.monotonic() - begun_; }
 

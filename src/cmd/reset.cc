@@ -18,40 +18,52 @@ namespace skiff::cmd {
 namespace {
 
 // Removes the pods through the runtime and gives their log folders. A runtime that is the user's
-// keeps what is not ours: only sandboxes of this cluster's cgroup would be, so all of our own one's.
+// keeps what is not ours: only sandboxes of this cluster's cgroup would be, so all of our own
+// one's.
 Result<std::vector<std::string>> remove_pods(const Cluster& cluster) {
     std::vector<std::string> logs;
     TRY(const auto session, RuntimeSession::open(cluster));
     TRY(const auto sandboxes, session->cri().list_pod_sandboxes());
     for (const auto& sandbox : sandboxes)
-        logs.push_back(agent::pod_log_folder("/var/log", sandbox.metadata.namespace_, sandbox.metadata.name, sandbox.metadata.uid));
+        logs.push_back(agent::pod_log_folder("/var/log", sandbox.metadata.namespace_,
+                                             sandbox.metadata.name, sandbox.metadata.uid));
     TRY_OK(session->end_pods(std::chrono::seconds{1}, RuntimeSession::Removal::Remove));
     return logs;
 }
 
 void tell(Progress& progress, const Removed& removed) {
     constexpr size_t lines_max = 8;
-    for (size_t i = 0; i < std::min(removed.size(), lines_max); ++i) progress.say(concat("  removed ", removed[i]));
-    if (removed.size() > lines_max) progress.say(concat("  … and ", removed.size() - lines_max, " more like it"));
+    for (size_t i = 0; i < std::min(removed.size(), lines_max); ++i)
+        progress.say(concat("  removed ", removed[i]));
+    if (removed.size() > lines_max)
+        progress.say(concat("  … and ", removed.size() - lines_max, " more like it"));
 }
 
-// What Skiff made below the root; a root that held files of the user's keeps them. cluster.json goes
-// last: as long as it is there, `reset` can be run again.
+// What Skiff made below the root; a root that held files of the user's keeps them. cluster.json
+// goes last: as long as it is there, `reset` can be run again.
 Result<> remove_root(const Cluster& cluster, Progress& progress) {
-    for (const auto* name : {"admin.kubeconfig", "agent", "containerd", "log", "run", "server", "cluster.json"})
+    for (const auto* name :
+         {"admin.kubeconfig", "agent", "containerd", "log", "run", "server", "cluster.json"})
         TRY_OK(remove_tree(cluster.path(name)));
-    if (::rmdir(cluster.root.c_str()) == 0) progress.say(concat("  removed ", cluster.root));
-    else progress.say(concat("  left ", cluster.root, ": it is a mount, or holds files that are not Skiff's"));
+    if (::rmdir(cluster.root.c_str()) == 0)
+        progress.say(concat("  removed ", cluster.root));
+    else
+        progress.say(concat("  left ", cluster.root,
+                            ": it is a mount, or holds files that are not Skiff's"));
     return {};
 }
 
 int reset(const Cluster& cluster) {
     Progress progress{os_clock()};
     progress.say(concat("Removing the cluster ", cluster.id, " at ", cluster.root));
-    if (const auto stopped = stop_cluster(cluster, Pods::Keep); !stopped) progress.say("  " + stopped.error().message);
+    if (const auto stopped = stop_cluster(cluster, Pods::Keep); !stopped)
+        progress.say("  " + stopped.error().message);
     std::vector<std::string> logs;
-    if (auto removed = remove_pods(cluster); removed) logs = std::move(*removed);
-    else progress.say(concat("  the runtime could not remove the pods (", removed.error().message, "); going on without it"));
+    if (auto removed = remove_pods(cluster); removed)
+        logs = std::move(*removed);
+    else
+        progress.say(concat("  the runtime could not remove the pods (", removed.error().message,
+                            "); going on without it"));
     tell(progress, remove_shims(cluster));
     tell(progress, remove_mounts(cluster.root));
     tell(progress, remove_logs(logs));
@@ -62,10 +74,13 @@ int reset(const Cluster& cluster) {
     tell(progress, leave_switches(cluster));
     if (const auto who = caller()) {
         const auto context = remove_context(*who, cluster);
-        if (context && *context) progress.say(concat("  removed context '", cluster.context_name(), "' from ", who->home, "/.kube/config"));
+        if (context && *context)
+            progress.say(concat("  removed context '", cluster.context_name(), "' from ", who->home,
+                                "/.kube/config"));
         if (!context) progress.say("  " + context.error().message);
     }
-    if (const auto gone = remove_root(cluster, progress); !gone) return complain(concat(cluster.root, " is not quite empty: ", gone.error().message));
+    if (const auto gone = remove_root(cluster, progress); !gone)
+        return complain(concat(cluster.root, " is not quite empty: ", gone.error().message));
     progress.say(concat("The cluster is gone, after ", seconds_text(progress.total()), "."));
     return 0;
 }
@@ -73,7 +88,8 @@ int reset(const Cluster& cluster) {
 }   // namespace
 
 int run_reset(const std::vector<std::string>& arguments) {
-    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}});
+    const auto flags = Flags::parse(
+        arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}});
     if (!flags) return complain(flags.error().message);
     if (::geteuid() != 0) return complain("reset must be run as root: sudo skiff reset");
     const auto cluster = load_cluster(flags->text("root", default_root));

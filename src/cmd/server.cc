@@ -37,7 +37,8 @@ Result<std::unique_ptr<store::Store>> open_database(const Cluster& cluster, Exec
     store::StoreOptions options;
     options.describe = &apiserver::ApiServer::describe;
     options.fatal = [](const Error& error) {
-        log_error("the store's state on disk is not known any more; ending", {{"error", error.message}});
+        log_error("the store's state on disk is not known any more; ending",
+                  {{"error", error.message}});
         std::_Exit(70);
     };
     return store::open_store(std::move(engine), executor, std::move(options));
@@ -61,23 +62,33 @@ apiserver::User component(std::string_view name) {
     return user;
 }
 
-controllers::ControllersOptions controllers_options(apiserver::ApiServer& api, const Cluster& cluster,
-                                                    const Pki& pki, Clock& clock) {
+controllers::ControllersOptions controllers_options(apiserver::ApiServer& api,
+                                                    const Cluster& cluster, const Pki& pki,
+                                                    Clock& clock) {
     controllers::ControllersOptions options;
-    options.transport_as = [&api](std::string_view user) { return api.transport_as(component(user)); };
+    options.transport_as = [&api](std::string_view user) {
+        return api.transport_as(component(user));
+    };
     options.root_ca_pem = pki.ca.certificate_pem;
-    options.sign = [&cluster, &pki, &clock](const std::string& csr,
-                                            const controllers::CertificateUse& use) -> Result<std::string> {
+    options.sign = [&cluster, &pki, &clock](
+                       const std::string& csr,
+                       const controllers::CertificateUse& use) -> Result<std::string> {
         const auto now = clock.now();
         if (use.client_auth) TRY_OK(use_bootstrap_token(cluster));
-        return net::sign_csr(pki.ca, csr, {.server_auth = use.server_auth, .client_auth = use.client_auth,
-                                           .not_before = now - std::chrono::minutes{5}, .not_after = now + use.life});
+        return net::sign_csr(pki.ca, csr,
+                             {.server_auth = use.server_auth,
+                              .client_auth = use.client_auth,
+                              .not_before = now - std::chrono::minutes{5},
+                              .not_after = now + use.life});
     };
-    options.inspect = [](const std::string& csr) -> Result<controllers::ControllersOptions::CsrFacts> {
+    options.inspect =
+        [](const std::string& csr) -> Result<controllers::ControllersOptions::CsrFacts> {
         TRY(auto parsed, net::parse_csr(csr));
         return controllers::ControllersOptions::CsrFacts{
-            .common_name = std::move(parsed.subject.common_name), .organizations = std::move(parsed.subject.organizations),
-            .dns_names = std::move(parsed.subject.dns_names), .addresses = std::move(parsed.subject.addresses)};
+            .common_name = std::move(parsed.subject.common_name),
+            .organizations = std::move(parsed.subject.organizations),
+            .dns_names = std::move(parsed.subject.dns_names),
+            .addresses = std::move(parsed.subject.addresses)};
     };
     return options;
 }
@@ -89,21 +100,27 @@ Result<> serve(const Flags& flags) {
     TRY(const auto pki, ensure_pki(cluster, machine_addresses(), clock));
     const auto executor = make_thread_pool(clock, {.threads_max = 16, .name = "server"});
     TRY(const auto store, open_database(cluster, *executor));
-    TRY(auto node_tls, net::make_client_tls(pki.ca.certificate_pem, pki.node_client.certificate_pem, pki.node_client.key_pem));
-    apiserver::ApiServerOptions options{.service_account_key_pem = pki.service_account_key_pem, .tokens = {}, .node_tls = node_tls};
+    TRY(auto node_tls, net::make_client_tls(pki.ca.certificate_pem, pki.node_client.certificate_pem,
+                                            pki.node_client.key_pem));
+    apiserver::ApiServerOptions options{
+        .service_account_key_pem = pki.service_account_key_pem, .tokens = {}, .node_tls = node_tls};
     options.token_authenticators.push_back(bootstrap_authenticator(cluster, clock));
     options.node_addresses[cluster.node_name] = "127.0.0.1";
     apiserver::ApiServer api{*store, clock, random, *executor, std::move(options)};
 
     net::LoopThread first{clock, "api-loop-0"};
     net::LoopThread second{clock, "api-loop-1"};
-    TRY(auto tls, net::make_server_tls(pki.server.certificate_pem, pki.server.key_pem, pki.ca.certificate_pem));
+    TRY(auto tls, net::make_server_tls(pki.server.certificate_pem, pki.server.key_pem,
+                                       pki.ca.certificate_pem));
     TRY(auto listener, listener_of(flags, cluster));
-    TRY(auto server, net::make_server({&first.loop(), &second.loop()}, std::move(listener), tls, api.handler(), {}));
+    TRY(auto server, net::make_server({&first.loop(), &second.loop()}, std::move(listener), tls,
+                                      api.handler(), {}));
     api.set_ready(true);
-    log_info("the API is served", {{"port", server->port()}, {"revision", store->revision().value}});
+    log_info("the API is served",
+             {{"port", server->port()}, {"revision", store->revision().value}});
 
-    auto controllers = controllers::make_controllers(*executor, random, controllers_options(api, cluster, pki, clock));
+    auto controllers = controllers::make_controllers(*executor, random,
+                                                     controllers_options(api, cluster, pki, clock));
     const auto scheduler_transport = api.transport_as(component("system:kube-scheduler"));
     auto scheduler = scheduler::make_scheduler(*executor, random, *scheduler_transport);
     apiserver::EventExpiry event_expiry{api.registry()};

@@ -15,7 +15,8 @@
 namespace skiff::cmd {
 namespace {
 
-constexpr uint64_t full_disk_bytes = 1u << 20;   // with less left the store soon takes only deletions
+constexpr uint64_t full_disk_bytes = 1u
+                                     << 20;   // with less left the store soon takes only deletions
 
 // Memory that is the process' own share, in KiB (smaps_rollup's Pss).
 uint64_t pss_kib(pid_t pid) {
@@ -33,7 +34,8 @@ std::string uptime_of(const Process& process) {
     const auto uptime = read_file("/proc/uptime");
     if (!uptime) return "?";
     const auto now = std::stod(std::string{cut(*uptime, ' ').first});
-    const auto seconds = static_cast<int64_t>(now - static_cast<double>(process.started) / static_cast<double>(::sysconf(_SC_CLK_TCK)));
+    const auto seconds = static_cast<int64_t>(
+        now - static_cast<double>(process.started) / static_cast<double>(::sysconf(_SC_CLK_TCK)));
     if (seconds < 120) return concat(seconds, "s");
     if (seconds < 7200) return concat(seconds / 60, "m");
     if (seconds < 172800) return concat(seconds / 3600, "h");
@@ -48,38 +50,54 @@ struct Row {
 };
 
 void print(const Row& row) {
-    std::printf("%-12s %-10s %-10s %-6s\n", row.part.c_str(), row.state.c_str(), row.memory.c_str(), row.since.c_str());
+    std::printf("%-12s %-10s %-10s %-6s\n", row.part.c_str(), row.state.c_str(), row.memory.c_str(),
+                row.since.c_str());
 }
 
-std::string megabytes(uint64_t kib) { return concat(kib / 1024, ".", kib % 1024 * 10 / 1024, " MiB"); }
+std::string megabytes(uint64_t kib) {
+    return concat(kib / 1024, ".", kib % 1024 * 10 / 1024, " MiB");
+}
 
 // What is wrong, each with what to do about it.
 std::vector<std::string> problems(const Cluster& cluster, bool all_running) {
     std::vector<std::string> found;
     if (!all_running) {
-        if (!running(cluster.supervisor_pid_file())) found.push_back("the cluster does not run: `sudo skiff up` starts it");
-        else found.push_back(concat("a part does not run; the supervisor starts it again, its log is below ", cluster.path("log")));
+        if (!running(cluster.supervisor_pid_file()))
+            found.push_back("the cluster does not run: `sudo skiff up` starts it");
+        else
+            found.push_back(
+                concat("a part does not run; the supervisor starts it again, its log is below ",
+                       cluster.path("log")));
         return found;
     }
-    struct statvfs disk{};
-    if (::statvfs(cluster.root.c_str(), &disk) == 0 && uint64_t{disk.f_bavail} * disk.f_frsize < full_disk_bytes)
-        found.push_back(concat("the disk of ", cluster.root, " is full, nothing can be written: free some space"));
+    struct statvfs disk {};
+    if (::statvfs(cluster.root.c_str(), &disk) == 0 &&
+        uint64_t{disk.f_bavail} * disk.f_frsize < full_disk_bytes)
+        found.push_back(concat("the disk of ", cluster.root,
+                               " is full, nothing can be written: free some space"));
     const auto pki = ensure_pki(cluster, {}, os_clock());
     if (!pki) return {pki.error().message};
     const auto probe = ApiProbe::make(cluster, *pki);
     if (!probe) return {probe.error().message};
-    if (!(*probe)->ready()) return {concat("the API server does not answer on port ", cluster.port, "; see ", cluster.path("log/server.log"))};
+    if (!(*probe)->ready())
+        return {concat("the API server does not answer on port ", cluster.port, "; see ",
+                       cluster.path("log/server.log"))};
     const auto ready = (*probe)->node_ready(cluster.node_name);
-    if (!ready) found.push_back(ready.error().message);
-    else if (!*ready) found.push_back(concat("node ", cluster.node_name, " is not Ready: kubectl describe node ", cluster.node_name));
+    if (!ready)
+        found.push_back(ready.error().message);
+    else if (!*ready)
+        found.push_back(concat("node ", cluster.node_name, " is not Ready: kubectl describe node ",
+                               cluster.node_name));
     return found;
 }
 
 int status(const Cluster& cluster) {
     std::printf("Cluster %s at %s\n", cluster.id.c_str(), cluster.root.c_str());
-    std::printf("  API      https://127.0.0.1:%u (context %s)\n", cluster.port, cluster.context_name().c_str());
+    std::printf("  API      https://127.0.0.1:%u (context %s)\n", cluster.port,
+                cluster.context_name().c_str());
     std::printf("  node     %s, agent on port %u\n", cluster.node_name.c_str(), cluster.agent_port);
-    std::printf("  ranges   pods %s, services %s\n\n", cluster.pod_cidr.c_str(), cluster.service_cidr.c_str());
+    std::printf("  ranges   pods %s, services %s\n\n", cluster.pod_cidr.c_str(),
+                cluster.service_cidr.c_str());
     print({"PART", "STATE", "MEMORY", "SINCE"});
     bool all_running = true;
     uint64_t total = 0;
@@ -110,7 +128,8 @@ int status(const Cluster& cluster) {
 }   // namespace
 
 int run_status(const std::vector<std::string>& arguments) {
-    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}});
+    const auto flags = Flags::parse(
+        arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}});
     if (!flags) return complain(flags.error().message);
     const auto cluster = load_cluster(flags->text("root", default_root));
     if (!cluster) return complain(cluster.error().message);

@@ -4,13 +4,13 @@
 #include <cstdio>
 #include <optional>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "agent/containerd_config.h"
@@ -49,7 +49,8 @@ class Supervisor {
     Result<> run() {
         TRY_OK(make_directories(cluster_.path("run"), 0755));
         TRY_OK(make_directories(cluster_.path("log"), 0750));
-        lock_ = Fd{::open(cluster_.path("run/supervisor.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+        lock_ = Fd{::open(cluster_.path("run/supervisor.lock").c_str(),
+                          O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
         if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
             return fail(Reason::AlreadyExists, "another supervisor keeps this cluster");
         TRY_OK(write_pid_file(cluster_.supervisor_pid_file(), ::getpid()));
@@ -71,7 +72,9 @@ class Supervisor {
     }
 
   private:
-    std::string pid_file(const Part& part) const { return cluster_.path(concat("run/", part.name, ".pid")); }
+    std::string pid_file(const Part& part) const {
+        return cluster_.path(concat("run/", part.name, ".pid"));
+    }
 
     std::string spawn_lock() const { return cluster_.path("run/spawn.lock"); }
 
@@ -79,10 +82,17 @@ class Supervisor {
         const auto self = own_executable();
         const auto fd_flag = concat("--listen-fd=", passed_descriptor);
         if (cluster_.runtime_endpoint.empty()) {
-            parts_.push_back({.name = "containerd", .arguments = {"containerd", "--config", agent::containerd_paths(cluster_.root).config}, .listens = {}});
+            parts_.push_back({.name = "containerd",
+                              .arguments = {"containerd", "--config",
+                                            agent::containerd_paths(cluster_.root).config},
+                              .listens = {}});
         }
-        parts_.push_back({.name = "server", .arguments = {self, "server", "--root", cluster_.root, fd_flag}, .listens = cluster_.port});
-        parts_.push_back({.name = "agent", .arguments = {self, "agent", "--root", cluster_.root, fd_flag}, .listens = cluster_.agent_port});
+        parts_.push_back({.name = "server",
+                          .arguments = {self, "server", "--root", cluster_.root, fd_flag},
+                          .listens = cluster_.port});
+        parts_.push_back({.name = "agent",
+                          .arguments = {self, "agent", "--root", cluster_.root, fd_flag},
+                          .listens = cluster_.agent_port});
     }
 
     // A part that a supervisor before us started goes on, with the socket it has.
@@ -91,7 +101,8 @@ class Supervisor {
         if (!part.process) return;
         part.started = os_clock().monotonic();
         if (part.listens)
-            part.listener = Fd{static_cast<int>(syscall(SYS_pidfd_getfd, part.process->handle.get(), passed_descriptor, 0))};
+            part.listener = Fd{static_cast<int>(
+                syscall(SYS_pidfd_getfd, part.process->handle.get(), passed_descriptor, 0))};
         log_info("adopted", {{"part", part.name}, {"pid", part.process->pid}});
     }
 
@@ -107,8 +118,12 @@ class Supervisor {
         part.started = os_clock().monotonic();
         const auto log_path = cluster_.path(concat("log/", part.name, ".log"));
         rotate(log_path);
-        SpawnOptions options{.arguments = part.arguments, .environment = {}, .log_path = log_path, .descriptors = {},
-                             .pid_file = pid_file(part), .lock_file = spawn_lock()};
+        SpawnOptions options{.arguments = part.arguments,
+                             .environment = {},
+                             .log_path = log_path,
+                             .descriptors = {},
+                             .pid_file = pid_file(part),
+                             .lock_file = spawn_lock()};
         if (part.listener) options.descriptors.push_back(part.listener.get());
         auto pid = spawn(options);
         if (!pid) {
@@ -121,8 +136,9 @@ class Supervisor {
     }
 
     static void rotate(const std::string& path) {
-        struct stat status{};
-        if (::stat(path.c_str(), &status) == 0 && status.st_size > log_bytes_max) ::rename(path.c_str(), (path + ".1").c_str());
+        struct stat status {};
+        if (::stat(path.c_str(), &status) == 0 && status.st_size > log_bytes_max)
+            ::rename(path.c_str(), (path + ".1").c_str());
     }
 
     void plan_restart(Part& part) {
@@ -140,7 +156,8 @@ class Supervisor {
         const auto now = os_clock().monotonic();
         for (auto& part : parts_) {
             if (part.process) {
-                polled.push_back({.fd = part.process->handle.get(), .events = POLLIN, .revents = 0});
+                polled.push_back(
+                    {.fd = part.process->handle.get(), .events = POLLIN, .revents = 0});
                 owners.push_back(&part);
             } else if (part.restart_at) {
                 wait = std::min(wait, std::max(*part.restart_at - now, Duration::zero()));
@@ -152,7 +169,8 @@ class Supervisor {
         for (size_t i = 1; i < polled.size(); ++i)
             if (polled[i].revents && !ending_) ended(*owners[i]);
         for (auto& part : parts_)
-            if (!ending_ && part.restart_at && *part.restart_at <= os_clock().monotonic()) start(part);
+            if (!ending_ && part.restart_at && *part.restart_at <= os_clock().monotonic())
+                start(part);
     }
 
     void read_signals() {
@@ -170,7 +188,8 @@ class Supervisor {
 
     void stop(Part& part) {
         if (!part.process) return;
-        if (!stop_process(*part.process, stop_time)) log_warn("had to be killed", {{"part", part.name}});
+        if (!stop_process(*part.process, stop_time))
+            log_warn("had to be killed", {{"part", part.name}});
         ::unlink(pid_file(part).c_str());
     }
 
@@ -185,8 +204,10 @@ class Supervisor {
 
 int run_supervisor(const std::vector<std::string>& arguments) {
     const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster"}});
-    auto cluster = flags ? load_cluster(flags->text("root", default_root)) : std::unexpected{flags.error()};
-    const auto done = cluster ? Supervisor{std::move(*cluster)}.run() : std::unexpected{cluster.error()};
+    auto cluster =
+        flags ? load_cluster(flags->text("root", default_root)) : std::unexpected{flags.error()};
+    const auto done =
+        cluster ? Supervisor{std::move(*cluster)}.run() : std::unexpected{cluster.error()};
     if (done) return 0;
     log_error("the supervisor cannot go on", {{"error", done.error().message}});
     return 1;

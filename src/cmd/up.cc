@@ -29,25 +29,40 @@ const std::vector<FlagSpec> up_flags{
     {"root", "DIR", "all state of the cluster (default /var/lib/skiff)"},
     {"port", "PORT", "the API server's port (default 6443, or the next free one)"},
     {"pod-cidr", "RANGE", "the pods' addresses (default 10.244.0.0/16, or the next free one)"},
-    {"service-cidr", "RANGE", "the services' addresses (default 10.96.0.0/16, or the next free one)"},
+    {"service-cidr", "RANGE",
+     "the services' addresses (default 10.96.0.0/16, or the next free one)"},
     {"node-name", "NAME", "this machine's name in the cluster (default its host name)"},
     {"container-runtime-endpoint", "SOCKET", "a containerd that you run, instead of our own"},
 };
 
 Result<> check_machine(const std::string& root) {
     if (::geteuid() != 0) return fail(Reason::Forbidden, "up must be run as root: sudo skiff up");
-    struct Program { const char* name; const char* package; };
-    for (const auto& program : {Program{"containerd", "containerd"}, Program{"runc", "runc"}, Program{"nft", "nftables"}}) {
-        if (auto found = run_command({"sh", "-c", concat("command -v ", program.name)}); !found || found->exit_code != 0)
-            return fail(Reason::NotFound, concat(program.name, " is missing on this machine: apt-get install ", program.package));
+    struct Program {
+        const char* name;
+        const char* package;
+    };
+    for (const auto& program : {Program{"containerd", "containerd"}, Program{"runc", "runc"},
+                                Program{"nft", "nftables"}}) {
+        if (auto found = run_command({"sh", "-c", concat("command -v ", program.name)});
+            !found || found->exit_code != 0)
+            return fail(Reason::NotFound,
+                        concat(program.name, " is missing on this machine: apt-get install ",
+                               program.package));
     }
     if (!file_exists("/usr/lib/cni/ptp"))
-        return fail(Reason::NotFound, "the CNI plugins are missing on this machine: apt-get install containernetworking-plugins");
-    if (auto made = make_directories(root); !made) return std::unexpected{std::move(made).error().in(concat("--root ", root))};
-    struct statvfs disk{};
-    if (::statvfs(root.c_str(), &disk) == 0 && uint64_t{disk.f_bavail} * disk.f_frsize < disk_bytes_min) {
-        return fail(Reason::ServiceUnavailable, concat("the disk of ", root, " has only ", uint64_t{disk.f_bavail} * disk.f_frsize >> 20,
-                                                       " MiB left, a cluster needs 200 at least; free some, or use another --root"));
+        return fail(Reason::NotFound,
+                    "the CNI plugins are missing on this machine: apt-get install "
+                    "containernetworking-plugins");
+    if (auto made = make_directories(root); !made)
+        return std::unexpected{std::move(made).error().in(concat("--root ", root))};
+    struct statvfs disk {};
+    if (::statvfs(root.c_str(), &disk) == 0 &&
+        uint64_t{disk.f_bavail} * disk.f_frsize < disk_bytes_min) {
+        return fail(
+            Reason::ServiceUnavailable,
+            concat("the disk of ", root, " has only ",
+                   uint64_t{disk.f_bavail} * disk.f_frsize >> 20,
+                   " MiB left, a cluster needs 200 at least; free some, or use another --root"));
     }
     return {};
 }
@@ -55,14 +70,21 @@ Result<> check_machine(const std::string& root) {
 Result<> start_supervisor(const Cluster& cluster) {
     TRY_OK(make_directories(cluster.path("log"), 0750));
     TRY_OK(make_directories(cluster.path("run"), 0755));
-    SpawnOptions options{.arguments = {own_executable(), "supervise", "--root", cluster.root}, .environment = {},
-                         .log_path = cluster.path("log/supervisor.log"), .descriptors = {}, .pid_file = {}};
+    SpawnOptions options{.arguments = {own_executable(), "supervise", "--root", cluster.root},
+                         .environment = {},
+                         .log_path = cluster.path("log/supervisor.log"),
+                         .descriptors = {},
+                         .pid_file = {}};
     TRY(const auto pid, spawn(options));
     TRY(const auto process, open_process(pid));
-    const auto taken = [&] { return running(cluster.supervisor_pid_file()).has_value() || wait_for_exit(process, Duration::zero()); };
+    const auto taken = [&] {
+        return running(cluster.supervisor_pid_file()).has_value() ||
+               wait_for_exit(process, Duration::zero());
+    };
     ApiProbe::wait_until(taken, std::chrono::seconds{5});
     if (running(cluster.supervisor_pid_file())) return {};
-    return fail(Reason::InternalError, concat("the supervisor did not start; see ", options.log_path));
+    return fail(Reason::InternalError,
+                concat("the supervisor did not start; see ", options.log_path));
 }
 
 // The end of a part's log, for an error that a person reads.
@@ -70,7 +92,8 @@ std::string last_lines(const std::string& path, size_t count) {
     const auto text = read_file(path);
     if (!text) return {};
     auto lines = split(trim(*text), '\n');
-    if (lines.size() > count) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
+    if (lines.size() > count)
+        lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
     std::string out;
     for (const auto line : lines) append(out, "\n    ", line);
     return out;
@@ -79,14 +102,16 @@ std::string last_lines(const std::string& path, size_t count) {
 Result<> wait_for_cluster(const Cluster& cluster, ApiProbe& probe, Progress& progress) {
     progress.begin("API server");
     if (!ApiProbe::wait_until([&] { return probe.ready(); }, api_time)) {
-        return fail(Reason::Timeout, concat("the API server did not answer within 30 s; its log ends:",
-                                            last_lines(cluster.path("log/server.log"), 5)));
+        return fail(Reason::Timeout,
+                    concat("the API server did not answer within 30 s; its log ends:",
+                           last_lines(cluster.path("log/server.log"), 5)));
     }
     progress.done("ready");
     progress.begin(concat("node ", cluster.node_name));
     const auto ready = [&] { return probe.node_ready(cluster.node_name).value_or(false); };
     if (!ApiProbe::wait_until(ready, node_time)) {
-        return fail(Reason::Timeout, concat("node ", cluster.node_name, " was not Ready within 60 s; the agent's log ends:",
+        return fail(Reason::Timeout, concat("node ", cluster.node_name,
+                                            " was not Ready within 60 s; the agent's log ends:",
                                             last_lines(cluster.path("log/agent.log"), 5)));
     }
     progress.done("Ready");
@@ -99,15 +124,19 @@ void tell_caller(const Cluster& cluster, const Pki& pki, Progress& progress) {
     if (const auto path = merge_context(*who, cluster, pki); path)
         progress.say(concat("kubectl: context '", cluster.context_name(), "' is in ", *path));
     else
-        progress.say(concat("kubectl: ", path.error().message, "; use --kubeconfig ", cluster.admin_kubeconfig()));
+        progress.say(concat("kubectl: ", path.error().message, "; use --kubeconfig ",
+                            cluster.admin_kubeconfig()));
 }
 
 Result<> up(const Flags& flags) {
     Progress progress{os_clock()};
     const auto root = absolute_path(flags.text("root", default_root));
     TRY_OK(check_machine(root));
-    ClusterWishes wishes{.root = root, .pod_cidr = flags.text("pod-cidr"), .service_cidr = flags.text("service-cidr"),
-                         .node_name = flags.text("node-name"), .runtime_endpoint = flags.text("container-runtime-endpoint")};
+    ClusterWishes wishes{.root = root,
+                         .pod_cidr = flags.text("pod-cidr"),
+                         .service_cidr = flags.text("service-cidr"),
+                         .node_name = flags.text("node-name"),
+                         .runtime_endpoint = flags.text("container-runtime-endpoint")};
     TRY(wishes.port, flags.port("port", 0));
     TRY(const auto cluster, ensure_cluster(wishes, os_random()));
     TRY(const auto pki, ensure_pki(cluster, machine_addresses(), os_clock()));
@@ -123,7 +152,8 @@ Result<> up(const Flags& flags) {
         }
         progress.say(concat("The cluster at ", root, " is starting already; waiting for it."));
     } else {
-        progress.say(concat("Starting the cluster ", cluster.id, " at ", root, " (API port ", cluster.port, ")"));
+        progress.say(concat("Starting the cluster ", cluster.id, " at ", root, " (API port ",
+                            cluster.port, ")"));
         TRY_OK(write_node_files(cluster));
         TRY(const auto token, make_bootstrap_token(cluster, os_clock(), os_random()));
         TRY_OK(start_supervisor(cluster));

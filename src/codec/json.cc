@@ -9,8 +9,8 @@
 namespace skiff::codec {
 namespace {
 
-constexpr size_t elements_min = 4;      // first allocation of an array or object that grows
-constexpr uint32_t indexed_min = 24;    // an object with this many members has an index
+constexpr size_t elements_min = 4;     // first allocation of an array or object that grows
+constexpr uint32_t indexed_min = 24;   // an object with this many members has an index
 
 // Multiply and fold, seeded: which keys collide must not be for the client to choose.
 uint64_t hash_of(std::string_view key, uint64_t seed) {

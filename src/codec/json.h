@@ -46,9 +46,9 @@ class Json {
 
     // Each asserts its type; `text` does not: "" when it is no string.
     bool as_bool() const;
-    int64_t as_int() const;         // an integer; the largest int64 for what is above
-    uint64_t as_uint() const;       // as as_int; 0 for what is negative
-    double as_double() const;       // any number
+    int64_t as_int() const;     // an integer; the largest int64 for what is above
+    uint64_t as_uint() const;   // as as_int; 0 for what is negative
+    double as_double() const;   // any number
     std::string_view as_string() const;
     std::string_view text() const { return is_string() ? as_string() : std::string_view{}; }
 
@@ -58,12 +58,12 @@ class Json {
 
     // Arrays.
     std::span<Json> items();
-    std::span<const Json> items() const;   // empty when it is no array
-    Json& push(Arena& arena, Json value);  // the element as stored
+    std::span<const Json> items() const;    // empty when it is no array
+    Json& push(Arena& arena, Json value);   // the element as stored
     void insert(Arena& arena, size_t index, Json value);
     void remove_at(size_t index);
     template <class F>
-    void remove_items_if(F&& unwanted);    // F(Json&) -> bool; one pass
+    void remove_items_if(F&& unwanted);   // F(Json&) -> bool; one pass
 
     // Objects. Null and absent differ: find gives the null.
     std::span<Member> members();
@@ -91,7 +91,7 @@ class Json {
     friend bool operator==(const Json& left, const Json& right);
 
   private:
-    struct Array;    // both in the arena; null while empty and new
+    struct Array;   // both in the arena; null while empty and new
     struct Object;
     friend class JsonParser;
 
@@ -102,7 +102,7 @@ class Json {
 
     Type type_ = Type::Null;
     bool flag_ = false;
-    uint32_t size_ = 0;           // of a string, in bytes
+    uint32_t size_ = 0;   // of a string, in bytes
     union {
         int64_t int_ = 0;
         uint64_t uint_;

@@ -18,11 +18,11 @@
 namespace skiff::codec {
 namespace {
 
-constexpr size_t padding_bytes = 8;              // so that whole words can be read to the end
-constexpr size_t pending_kept_max = 2048;        // members; a larger scratch is given back
-constexpr size_t text_bytes_max = 1u << 30;      // sizes are 32 bits
-constexpr size_t duplicates_max = 100;           // paths told
-constexpr size_t quadratic_max = 16;             // members compared each with each
+constexpr size_t padding_bytes = 8;           // so that whole words can be read to the end
+constexpr size_t pending_kept_max = 2048;     // members; a larger scratch is given back
+constexpr size_t text_bytes_max = 1u << 30;   // sizes are 32 bits
+constexpr size_t duplicates_max = 100;        // paths told
+constexpr size_t quadratic_max = 16;          // members compared each with each
 
 // A character as Go's error texts show it: 'x', '\'', '"', '\n', '\x00'.
 std::string quoted(unsigned char byte) {
@@ -333,10 +333,10 @@ bool JsonParser::parse_double(std::string_view text, Json& value) {
     if (done.ec == std::errc::result_out_of_range) {
         number = std::strtod(std::string{text}.c_str(), nullptr);
         if (std::isinf(number))
-            return wrong_with(concat("json: cannot unmarshal number ", text.substr(0, 40),
-                                     text.size() > 40 ? "..." : "",
-                                     " into Go value of type float64"),
-                              text.data());
+            return wrong_with(
+                concat("json: cannot unmarshal number ", text.substr(0, 40),
+                       text.size() > 40 ? "..." : "", " into Go value of type float64"),
+                text.data());
     }
     value = Json::number(number);
     return true;

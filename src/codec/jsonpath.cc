@@ -81,8 +81,7 @@ class JsonPath::Parser {
         Step step{.kind = Step::Kind::Filter, .equal = inside[op] == '='};
         TRY(step.condition, Parser{trim(inside.substr(0, op))}.parse());
         auto value = trim(inside.substr(op + 2));
-        if (value.size() >= 2 && (value[0] == '"' || value[0] == '\'') &&
-            value.back() == value[0])
+        if (value.size() >= 2 && (value[0] == '"' || value[0] == '\'') && value.back() == value[0])
             value = value.substr(1, value.size() - 2);
         step.value = value;
         steps_.push_back(std::move(step));
@@ -128,8 +127,7 @@ void JsonPath::walk(const Json& at, const std::vector<Step>& steps, size_t next,
             walk(item, step.condition, 0, values);
             const bool has = std::ranges::any_of(
                 values, [&](const Json* value) { return plain_text(*value) == step.value; });
-            if (has == step.equal && (has || !values.empty()))
-                walk(item, steps, next + 1, found);
+            if (has == step.equal && (has || !values.empty())) walk(item, steps, next + 1, found);
         }
         return;
     }

@@ -16,7 +16,8 @@ namespace skiff::codec {
 class JsonPath {
   public:
     static Result<JsonPath> parse(std::string_view text);   // BadRequest: what is wrong with it
-    std::vector<const Json*> find(const Json& root) const;  // in order; nothing for what is missing
+    std::vector<const Json*> find(
+        const Json& root) const;   // in order; nothing for what is missing
 
   private:
     struct Step {

@@ -188,10 +188,10 @@ TEST(CodecProtobuf, kubernetes_envelope_is_the_one_that_kubectl_sends) {
         writer.message(1, [&] { writer.text(1, "demo"); });
     });
     EXPECT_EQ(shown(body), shown(std::string_view{"k8s\0"
-                                              "\x0a\x0f\x0a\x02v1\x12\x09Namespace"
-                                              "\x12\x08\x0a\x06\x0a\x04"
-                                              "demo\x1a\0\x22\0",
-                                              4 + 17 + 10 + 4}));
+                                                  "\x0a\x0f\x0a\x02v1\x12\x09Namespace"
+                                                  "\x12\x08\x0a\x06\x0a\x04"
+                                                  "demo\x1a\0\x22\0",
+                                                  4 + 17 + 10 + 4}));
     const auto envelope = open_kubernetes_envelope(body);
     ASSERT_TRUE(envelope);
     EXPECT_EQ(envelope->apiVersion, "v1");
@@ -201,9 +201,9 @@ TEST(CodecProtobuf, kubernetes_envelope_is_the_one_that_kubectl_sends) {
 }
 
 TEST(CodecProtobuf, a_wrong_envelope_is_a_bad_request) {
-    for (const std::string& body : {std::string{}, std::string{"k8s"}, std::string{"{\"a\":1}"},
-                                    std::string{"k8s\0\x0a\x7f", 6},
-                                    std::string{"k8s\0\x08\x01", 6}}) {
+    for (const std::string& body :
+         {std::string{}, std::string{"k8s"}, std::string{"{\"a\":1}"},
+          std::string{"k8s\0\x0a\x7f", 6}, std::string{"k8s\0\x08\x01", 6}}) {
         const auto envelope = open_kubernetes_envelope(body);
         ASSERT_FALSE(envelope) << shown(body);
         EXPECT_EQ(envelope.error().reason, Reason::BadRequest);

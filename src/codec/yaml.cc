@@ -20,7 +20,7 @@ constexpr size_t alias_bytes_free = 64 * 1024;
 constexpr size_t alias_bytes_per_input_byte = 10;
 
 struct Mark {
-    int line = 0;     // from 1
+    int line = 0;   // from 1
     int column = 0;
 };
 
@@ -84,9 +84,8 @@ class YamlReader {
 
 Result<Json> YamlReader::read(std::string_view text) {
     for (size_t at = 0; at < text.size();) {
-        const auto length = static_cast<unsigned char>(text[at]) < 0x80
-                                ? size_t{1}
-                                : utf8_length(text.substr(at));
+        const auto length =
+            static_cast<unsigned char>(text[at]) < 0x80 ? size_t{1} : utf8_length(text.substr(at));
         if (length == 0) {
             const auto line = std::ranges::count(text.substr(0, at), '\n');
             return fail(Reason::BadRequest, concat("yaml: line ", line + 1, ": invalid UTF-8"));
@@ -105,8 +104,8 @@ Result<Json> YamlReader::read(std::string_view text) {
     fy_parse_cfg config{};
     config.flags = FYPCF_QUIET;
     config.diag = diagnostics.get();
-    const std::unique_ptr<fy_parser, decltype(&fy_parser_destroy)> parser{
-        fy_parser_create(&config), &fy_parser_destroy};
+    const std::unique_ptr<fy_parser, decltype(&fy_parser_destroy)> parser{fy_parser_create(&config),
+                                                                          &fy_parser_destroy};
     if (!parser || fy_parser_set_string(parser.get(), text.data(), text.size()) != 0)
         return fail(Reason::InternalError, "yaml: no reader could be made");
     for (;;) {
@@ -233,11 +232,11 @@ Result<YamlReader::Scalar> YamlReader::scalar_value(fy_event& event, Mark mark) 
     bool unfit = false;
     const auto value = resolve_yaml_scalar(text, unfit);
     if (unfit) return wrong(mark, concat("'", text, "' cannot be said in JSON"));
-    const bool fits = kind.empty() || kind == "timestamp" || (kind == "merge") ||
-                      (value && ((kind == "int" && value->is_integer()) ||
-                                 (kind == "float" && value->is_number()) ||
-                                 (kind == "bool" && value->is_bool()) ||
-                                 (kind == "null" && value->is_null())));
+    const bool fits =
+        kind.empty() || kind == "timestamp" || (kind == "merge") ||
+        (value &&
+         ((kind == "int" && value->is_integer()) || (kind == "float" && value->is_number()) ||
+          (kind == "bool" && value->is_bool()) || (kind == "null" && value->is_null())));
     if (!fits) return wrong(mark, concat("cannot decode '", text, "' as a !!", kind));
     return value ? Scalar{*value} : string(text);
 }
@@ -314,8 +313,8 @@ bool is_printable(std::string_view text, std::string_view allowed) {
 bool stands_plain(std::string_view text) {
     if (text.empty() || is_ambiguous_yaml(text)) return false;
     constexpr std::string_view special = "-?:,[]{}#&*!|>'\"%@` ";
-    const bool dash = (text[0] == '-' || text[0] == '?' || text[0] == ':') && text.size() > 1 &&
-                      text[1] != ' ';
+    const bool dash =
+        (text[0] == '-' || text[0] == '?' || text[0] == ':') && text.size() > 1 && text[1] != ' ';
     if (special.find(text[0]) != text.npos && !dash) return false;
     if (text.back() == ' ' || text.back() == ':') return false;
     if (text.find(": ") != text.npos || text.find(" #") != text.npos) return false;

@@ -20,8 +20,8 @@ bool is_one_of(std::string_view text, const std::array<std::string_view, N>& wor
     return std::ranges::find(words, text) != words.end();
 }
 
-constexpr std::array<std::string_view, 11> true_words{
-    "y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"};
+constexpr std::array<std::string_view, 11> true_words{"y",    "Y",    "yes", "Yes", "YES", "true",
+                                                      "True", "TRUE", "on",  "On",  "ON"};
 constexpr std::array<std::string_view, 11> false_words{
     "n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"};
 constexpr std::array<std::string_view, 5> null_words{"", "~", "null", "Null", "NULL"};

@@ -12,11 +12,12 @@ namespace skiff::controllers {
 // What is to be done about a request. Pure.
 struct CertificateDecision {
     enum class What : uint8_t { Nothing, Approve, Sign, Fail, Remove } what = What::Nothing;
-    std::string why;          // the condition's message, for Approve and Fail
-    CertificateUse use{};     // for Sign
+    std::string why;        // the condition's message, for Approve and Fail
+    CertificateUse use{};   // for Sign
 };
-CertificateDecision decide(const view::CertificateSigningRequest& request, const ControllersOptions::CsrFacts& facts,
-                           const view::Node* node, WallTime now);
+CertificateDecision decide(const view::CertificateSigningRequest& request,
+                           const ControllersOptions::CsrFacts& facts, const view::Node* node,
+                           WallTime now);
 
 class CertificateController {
   public:

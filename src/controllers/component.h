@@ -15,8 +15,10 @@ namespace skiff::controllers {
 
 struct Component {
     Component(Executor& executor, const ControllersOptions& options, std::string_view name)
-        : transport{options.transport_as(std::string{"system:serviceaccount:kube-system:"} + std::string{name})},
-          client{executor, *transport, std::string{name}}, plans{client} {}
+        : transport{options.transport_as(std::string{"system:serviceaccount:kube-system:"} +
+                                         std::string{name})},
+          client{executor, *transport, std::string{name}},
+          plans{client} {}
 
     std::unique_ptr<client::Transport> transport;
     client::Client client;

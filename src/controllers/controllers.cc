@@ -10,9 +10,12 @@ namespace {
 class AllControllers final : public Controllers {
   public:
     AllControllers(Executor& executor, Random& random, ControllersOptions options)
-        : options_{std::move(options)}, reader_{options_.transport_as("system:serviceaccount:kube-system:namespace-controller")},
-          namespaces_{executor, random, *reader_}, namespace_controller_{executor, random, options_, namespaces_},
-          namespace_defaults_{executor, random, options_, namespaces_}, certificates_{executor, random, options_} {}
+        : options_{std::move(options)},
+          reader_{options_.transport_as("system:serviceaccount:kube-system:namespace-controller")},
+          namespaces_{executor, random, *reader_},
+          namespace_controller_{executor, random, options_, namespaces_},
+          namespace_defaults_{executor, random, options_, namespaces_},
+          certificates_{executor, random, options_} {}
 
     // Nothing wakes a controller any more before the first of them goes.
     ~AllControllers() override { namespaces_.stop(); }
@@ -35,7 +38,8 @@ class AllControllers final : public Controllers {
 
 }   // namespace
 
-std::unique_ptr<Controllers> make_controllers(Executor& executor, Random& random, ControllersOptions options) {
+std::unique_ptr<Controllers> make_controllers(Executor& executor, Random& random,
+                                              ControllersOptions options) {
     return std::make_unique<AllControllers>(executor, random, std::move(options));
 }
 

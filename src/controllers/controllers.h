@@ -41,6 +41,7 @@ class Controllers {
     virtual ~Controllers() = default;   // stops them; what runs is finished
     virtual void start() = 0;
 };
-std::unique_ptr<Controllers> make_controllers(Executor& executor, Random& random, ControllersOptions options);
+std::unique_ptr<Controllers> make_controllers(Executor& executor, Random& random,
+                                              ControllersOptions options);
 
 }   // namespace skiff::controllers

@@ -22,20 +22,33 @@ TEST(NamespaceController, a_namespace_is_emptied_before_it_is_finalized) {
         std::optional<size_t> left;
         NamespaceStep step;
     } const table[] = {
-        {R"({"metadata":{"name":"a"},"spec":{"finalizers":["kubernetes"]}})", {}, NamespaceStep::Nothing},
-        {R"({"metadata":{"name":"a"},"spec":{"finalizers":["kubernetes"]}})", 0, NamespaceStep::Nothing},
-        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["kubernetes"]}})", {}, NamespaceStep::Empty},
-        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["kubernetes"]}})", 1, NamespaceStep::Empty},
-        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["kubernetes"]}})", 0, NamespaceStep::Finalize},
-        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["other","kubernetes"]}})", 0, NamespaceStep::Finalize},
-        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["other"]}})", 0, NamespaceStep::Nothing},
-        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{}})", {}, NamespaceStep::Nothing},
+        {R"({"metadata":{"name":"a"},"spec":{"finalizers":["kubernetes"]}})",
+         {},
+         NamespaceStep::Nothing},
+        {R"({"metadata":{"name":"a"},"spec":{"finalizers":["kubernetes"]}})", 0,
+         NamespaceStep::Nothing},
+        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["kubernetes"]}})",
+         {},
+         NamespaceStep::Empty},
+        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["kubernetes"]}})",
+         1, NamespaceStep::Empty},
+        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["kubernetes"]}})",
+         0, NamespaceStep::Finalize},
+        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["other","kubernetes"]}})",
+         0, NamespaceStep::Finalize},
+        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["other"]}})",
+         0, NamespaceStep::Nothing},
+        {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{}})",
+         {},
+         NamespaceStep::Nothing},
     };
-    for (const auto& row : table) EXPECT_EQ(next_step(of<view::Namespace>(row.json), row.left), row.step) << row.json;
+    for (const auto& row : table)
+        EXPECT_EQ(next_step(of<view::Namespace>(row.json), row.left), row.step) << row.json;
 }
 
 TEST(NamespaceController, what_can_be_emptied_is_read_from_discovery) {
-    const auto found = namespaced_resources(R"({"kind":"APIResourceList","groupVersion":"apps/v1","resources":[
+    const auto found =
+        namespaced_resources(R"({"kind":"APIResourceList","groupVersion":"apps/v1","resources":[
         {"name":"deployments","namespaced":true,"verbs":["list","deletecollection","get"]},
         {"name":"deployments/status","namespaced":true,"verbs":["list","deletecollection"]},
         {"name":"cluster","namespaced":false,"verbs":["list","deletecollection"]},
@@ -46,7 +59,8 @@ TEST(NamespaceController, what_can_be_emptied_is_read_from_discovery) {
     ASSERT_TRUE(found);
     EXPECT_EQ(*found, (std::vector<NamespacedResource>{{"apps", "v1", "deployments"}}));
 
-    const auto core = namespaced_resources(R"({"groupVersion":"v1","resources":[{"name":"pods","namespaced":true,"verbs":["deletecollection","list"]}]})");
+    const auto core = namespaced_resources(
+        R"({"groupVersion":"v1","resources":[{"name":"pods","namespaced":true,"verbs":["deletecollection","list"]}]})");
     ASSERT_TRUE(core);
     EXPECT_EQ(*core, (std::vector<NamespacedResource>{{"", "v1", "pods"}}));
 
@@ -57,18 +71,27 @@ TEST(NamespaceController, what_can_be_emptied_is_read_from_discovery) {
 }
 
 TEST(NamespaceController, one_version_of_each_resource_is_emptied) {
-    const std::vector<NamespacedResource> all{{"", "v1", "pods"}, {"apps", "v1", "deployments"}, {"apps", "v1beta1", "deployments"},
-                                              {"", "v1", "events"}, {"events.k8s.io", "v1", "events"}};
-    EXPECT_EQ(one_version_each(all), (std::vector<NamespacedResource>{{"", "v1", "pods"}, {"apps", "v1", "deployments"},
-                                                                      {"", "v1", "events"}, {"events.k8s.io", "v1", "events"}}));
+    const std::vector<NamespacedResource> all{{"", "v1", "pods"},
+                                              {"apps", "v1", "deployments"},
+                                              {"apps", "v1beta1", "deployments"},
+                                              {"", "v1", "events"},
+                                              {"events.k8s.io", "v1", "events"}};
+    EXPECT_EQ(one_version_each(all),
+              (std::vector<NamespacedResource>{{"", "v1", "pods"},
+                                               {"apps", "v1", "deployments"},
+                                               {"", "v1", "events"},
+                                               {"events.k8s.io", "v1", "events"}}));
     EXPECT_TRUE(one_version_each({}).empty());
 }
 
 TEST(NamespaceDefaults, an_active_namespace_gets_its_account) {
-    const auto active = of<view::Namespace>(R"({"metadata":{"name":"a"},"status":{"phase":"Active"}})");
+    const auto active =
+        of<view::Namespace>(R"({"metadata":{"name":"a"},"status":{"phase":"Active"}})");
     const auto fresh = of<view::Namespace>(R"({"metadata":{"name":"a"}})");
-    const auto ending = of<view::Namespace>(R"({"metadata":{"name":"a"},"status":{"phase":"Terminating"}})");
-    const auto marked = of<view::Namespace>(R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"}})");
+    const auto ending =
+        of<view::Namespace>(R"({"metadata":{"name":"a"},"status":{"phase":"Terminating"}})");
+    const auto marked = of<view::Namespace>(
+        R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"}})");
     const view::ServiceAccount account;
     for (const auto* name_space : {&active, &fresh}) {
         const auto plan = plan_account(*name_space, nullptr);
@@ -86,7 +109,8 @@ TEST(NamespaceDefaults, an_active_namespace_gets_its_account) {
 
 TEST(NamespaceDefaults, the_root_ca_is_there_and_right) {
     const auto active = of<view::Namespace>(R"({"metadata":{"name":"a"}})");
-    const auto ending = of<view::Namespace>(R"({"metadata":{"name":"a"},"status":{"phase":"Terminating"}})");
+    const auto ending =
+        of<view::Namespace>(R"({"metadata":{"name":"a"},"status":{"phase":"Terminating"}})");
     const auto right = of<view::ConfigMap>(R"({"data":{"ca.crt":"PEM"}})");
     const auto wrong = of<view::ConfigMap>(R"({"data":{"ca.crt":"OTHER"}})");
     const auto more = of<view::ConfigMap>(R"({"data":{"ca.crt":"PEM","x":"y"}})");
@@ -114,19 +138,27 @@ constexpr const char* node_client = "kubernetes.io/kube-apiserver-client-kubelet
 constexpr const char* node_serving = "kubernetes.io/kubelet-serving";
 constexpr const char* any_client = "kubernetes.io/kube-apiserver-client";
 
-view::CertificateSigningRequest request(const std::string& signer, const std::string& user, const std::string& groups,
-                                        const std::string& usages, const std::string& more = {}) {
+view::CertificateSigningRequest request(const std::string& signer, const std::string& user,
+                                        const std::string& groups, const std::string& usages,
+                                        const std::string& more = {}) {
     return of<view::CertificateSigningRequest>(
-        R"({"metadata":{"name":"r","creationTimestamp":"2024-06-01T11:59:00Z"},"spec":{"signerName":")" + signer + R"(","username":")" + user +
-        R"(","groups":[)" + groups + R"(],"usages":[)" + usages + R"(]})" + more + "}");
+        R"({"metadata":{"name":"r","creationTimestamp":"2024-06-01T11:59:00Z"},"spec":{"signerName":")" +
+        signer + R"(","username":")" + user + R"(","groups":[)" + groups + R"(],"usages":[)" +
+        usages + R"(]})" + more + "}");
 }
 
 constexpr const char* client_usages = R"("digital signature","client auth")";
 constexpr const char* serving_usages = R"("digital signature","key encipherment","server auth")";
-const Facts node_one{.common_name = "system:node:one", .organizations = {"system:nodes"}, .dns_names = {}, .addresses = {}};
+const Facts node_one{.common_name = "system:node:one",
+                     .organizations = {"system:nodes"},
+                     .dns_names = {},
+                     .addresses = {}};
 
 TEST(Certificates, a_node_gets_its_own_client_identity_and_no_other) {
-    const Facts two{.common_name = "system:node:two", .organizations = {"system:nodes"}, .dns_names = {}, .addresses = {}};
+    const Facts two{.common_name = "system:node:two",
+                    .organizations = {"system:nodes"},
+                    .dns_names = {},
+                    .addresses = {}};
     auto masters = node_one;
     masters.organizations = {"system:masters"};
     auto both = node_one;
@@ -148,7 +180,8 @@ TEST(Certificates, a_node_gets_its_own_client_identity_and_no_other) {
         const char* usages;
         What decision;
     } const table[] = {
-        {"first, by a bootstrap token", node_one, "system:bootstrap:abc", boot, client_usages, What::Approve},
+        {"first, by a bootstrap token", node_one, "system:bootstrap:abc", boot, client_usages,
+         What::Approve},
         {"renewal", node_one, "system:node:one", nodes, client_usages, What::Approve},
         {"another node's", two, "system:node:one", nodes, client_usages, What::Nothing},
         {"anyone", node_one, "jane", R"("system:authenticated")", client_usages, What::Nothing},
@@ -159,12 +192,19 @@ TEST(Certificates, a_node_gets_its_own_client_identity_and_no_other) {
         {"no node", admin, "system:bootstrap:abc", boot, client_usages, What::Nothing},
         {"with a name", named, "system:bootstrap:abc", boot, client_usages, What::Nothing},
         {"with an address", addressed, "system:bootstrap:abc", boot, client_usages, What::Nothing},
-        {"serving too", node_one, "system:bootstrap:abc", boot, R"("client auth","server auth")", What::Nothing},
-        {"a signer's", node_one, "system:bootstrap:abc", boot, R"("client auth","cert sign")", What::Nothing},
-        {"without use", node_one, "system:bootstrap:abc", boot, R"("digital signature")", What::Nothing},
+        {"serving too", node_one, "system:bootstrap:abc", boot, R"("client auth","server auth")",
+         What::Nothing},
+        {"a signer's", node_one, "system:bootstrap:abc", boot, R"("client auth","cert sign")",
+         What::Nothing},
+        {"without use", node_one, "system:bootstrap:abc", boot, R"("digital signature")",
+         What::Nothing},
     };
     for (const auto& row : table)
-        EXPECT_EQ(decide(request(node_client, row.user, row.groups, row.usages), row.facts, nullptr, now).what, row.decision) << row.what;
+        EXPECT_EQ(
+            decide(request(node_client, row.user, row.groups, row.usages), row.facts, nullptr, now)
+                .what,
+            row.decision)
+            << row.what;
 }
 
 TEST(Certificates, a_serving_certificate_carries_the_nodes_own_names_and_addresses) {
@@ -178,32 +218,92 @@ TEST(Certificates, a_serving_certificate_carries_the_nodes_own_names_and_address
         const view::Node* node;
         What decision;
     } const table[] = {
-        {"name and address", {"one"}, {"10.0.0.1"}, "system:node:one", serving_usages, &node, What::Approve},
-        {"host name, loopback", {"one.example", "localhost"}, {"127.0.0.1", "::1"}, "system:node:one", serving_usages, &node, What::Approve},
-        {"address alone", {}, {"10.0.0.1"}, "system:node:one", serving_usages, &node, What::Approve},
+        {"name and address",
+         {"one"},
+         {"10.0.0.1"},
+         "system:node:one",
+         serving_usages,
+         &node,
+         What::Approve},
+        {"host name, loopback",
+         {"one.example", "localhost"},
+         {"127.0.0.1", "::1"},
+         "system:node:one",
+         serving_usages,
+         &node,
+         What::Approve},
+        {"address alone",
+         {},
+         {"10.0.0.1"},
+         "system:node:one",
+         serving_usages,
+         &node,
+         What::Approve},
         {"nothing", {}, {}, "system:node:one", serving_usages, &node, What::Nothing},
-        {"a foreign name", {"one", "kubernetes.default.svc"}, {}, "system:node:one", serving_usages, &node, What::Nothing},
-        {"a foreign address", {"one"}, {"10.0.0.2"}, "system:node:one", serving_usages, &node, What::Nothing},
+        {"a foreign name",
+         {"one", "kubernetes.default.svc"},
+         {},
+         "system:node:one",
+         serving_usages,
+         &node,
+         What::Nothing},
+        {"a foreign address",
+         {"one"},
+         {"10.0.0.2"},
+         "system:node:one",
+         serving_usages,
+         &node,
+         What::Nothing},
         {"another user", {"one"}, {}, "system:node:two", serving_usages, &node, What::Nothing},
-        {"client use too", {"one"}, {}, "system:node:one", R"("server auth","client auth")", &node, What::Nothing},
-        {"a node that is not there", {"one"}, {}, "system:node:one", serving_usages, nullptr, What::Nothing},
-        {"any address of a node that is not there", {"one"}, {"10.96.0.1"}, "system:node:one", serving_usages, nullptr, What::Nothing},
+        {"client use too",
+         {"one"},
+         {},
+         "system:node:one",
+         R"("server auth","client auth")",
+         &node,
+         What::Nothing},
+        {"a node that is not there",
+         {"one"},
+         {},
+         "system:node:one",
+         serving_usages,
+         nullptr,
+         What::Nothing},
+        {"any address of a node that is not there",
+         {"one"},
+         {"10.96.0.1"},
+         "system:node:one",
+         serving_usages,
+         nullptr,
+         What::Nothing},
     };
     for (const auto& row : table) {
         auto facts = node_one;
         facts.dns_names = row.dns;
         facts.addresses = row.addresses;
-        EXPECT_EQ(decide(request(node_serving, row.user, R"("system:nodes")", row.usages), facts, row.node, now).what, row.decision) << row.what;
+        EXPECT_EQ(decide(request(node_serving, row.user, R"("system:nodes")", row.usages), facts,
+                         row.node, now)
+                      .what,
+                  row.decision)
+            << row.what;
     }
 }
 
 TEST(Certificates, what_is_approved_is_signed_once_and_within_bounds) {
-    const std::string approved = R"(,"status":{"conditions":[{"type":"Approved","status":"True"}]})";
-    const std::string done = R"(,"status":{"conditions":[{"type":"Approved","status":"True"}],"certificate":"UEVN"})";
-    const std::string denied = R"(,"status":{"conditions":[{"type":"Approved","status":"True"},{"type":"Denied","status":"True"}]})";
-    const std::string failed = R"(,"status":{"conditions":[{"type":"Approved","status":"True"},{"type":"Failed","status":"True"}]})";
-    const Facts masters{.common_name = "admin", .organizations = {"system:masters"}, .dns_names = {}, .addresses = {}};
-    const Facts jane{.common_name = "jane", .organizations = {"devs"}, .dns_names = {}, .addresses = {}};
+    const std::string approved =
+        R"(,"status":{"conditions":[{"type":"Approved","status":"True"}]})";
+    const std::string done =
+        R"(,"status":{"conditions":[{"type":"Approved","status":"True"}],"certificate":"UEVN"})";
+    const std::string denied =
+        R"(,"status":{"conditions":[{"type":"Approved","status":"True"},{"type":"Denied","status":"True"}]})";
+    const std::string failed =
+        R"(,"status":{"conditions":[{"type":"Approved","status":"True"},{"type":"Failed","status":"True"}]})";
+    const Facts masters{.common_name = "admin",
+                        .organizations = {"system:masters"},
+                        .dns_names = {},
+                        .addresses = {}};
+    const Facts jane{
+        .common_name = "jane", .organizations = {"devs"}, .dns_names = {}, .addresses = {}};
     struct {
         const char* what;
         const char* signer;
@@ -223,14 +323,23 @@ TEST(Certificates, what_is_approved_is_signed_once_and_within_bounds) {
         {"another signer's", "example.com/mine", jane, approved, What::Nothing},
     };
     for (const auto& row : table)
-        EXPECT_EQ(decide(request(row.signer, "u", "", client_usages, row.more), row.facts, nullptr, now).what, row.decision) << row.what;
+        EXPECT_EQ(
+            decide(request(row.signer, "u", "", client_usages, row.more), row.facts, nullptr, now)
+                .what,
+            row.decision)
+            << row.what;
     // Nobody but an administrator approves a user's.
-    EXPECT_EQ(decide(request(any_client, "system:node:one", R"("system:nodes")", client_usages), node_one, nullptr, now).what, What::Nothing);
+    EXPECT_EQ(decide(request(any_client, "system:node:one", R"("system:nodes")", client_usages),
+                     node_one, nullptr, now)
+                  .what,
+              What::Nothing);
 
-    const auto serving = decide(request(node_serving, "u", "", serving_usages, approved), node_one, nullptr, now);
+    const auto serving =
+        decide(request(node_serving, "u", "", serving_usages, approved), node_one, nullptr, now);
     EXPECT_TRUE(serving.use.server_auth);
     EXPECT_FALSE(serving.use.client_auth);
-    for (const auto& [asked, given] : {std::pair{1, 600}, {3600, 3600}, {2'000'000'000, 365 * 24 * 3600}}) {
+    for (const auto& [asked, given] :
+         {std::pair{1, 600}, {3600, 3600}, {2'000'000'000, 365 * 24 * 3600}}) {
         auto wanted = request(any_client, "u", "", client_usages, approved);
         wanted.spec.expirationSeconds = asked;
         const auto signed_ = decide(wanted, jane, nullptr, now);
@@ -241,7 +350,8 @@ TEST(Certificates, what_is_approved_is_signed_once_and_within_bounds) {
 }
 
 TEST(Certificates, old_requests_go) {
-    const std::string approved = R"(,"status":{"conditions":[{"type":"Approved","status":"True"}]})";
+    const std::string approved =
+        R"(,"status":{"conditions":[{"type":"Approved","status":"True"}]})";
     struct {
         const char* created;
         bool done;

@@ -12,7 +12,8 @@ namespace {
 using client::ObjectKey;
 using client::Requeue;
 
-constexpr std::array<std::string_view, 4> initial_namespaces{"default", "kube-system", "kube-public", "kube-node-lease"};
+constexpr std::array<std::string_view, 4> initial_namespaces{"default", "kube-system",
+                                                             "kube-public", "kube-node-lease"};
 constexpr std::string_view finalizer = "kubernetes";
 constexpr auto look_again = std::chrono::milliseconds{500};   // while pods take their time to end
 const ObjectKey initial_key{.name_space = {}, .name = "(the initial namespaces)"};
@@ -29,12 +30,16 @@ Result<std::vector<NamespacedResource>> namespaced_resources(std::string_view re
         const auto name = resource.text_at({"name"});
         const auto* namespaced = resource.find("namespaced");
         const auto* verbs = resource.find("verbs");
-        if (name.contains('/') || !namespaced || !namespaced->is_bool() || !namespaced->as_bool() || !verbs) continue;
+        if (name.contains('/') || !namespaced || !namespaced->is_bool() || !namespaced->as_bool() ||
+            !verbs)
+            continue;
         const auto has = [&](std::string_view verb) {
-            return std::ranges::any_of(verbs->items(), [&](const auto& v) { return v.text() == verb; });
+            return std::ranges::any_of(verbs->items(),
+                                       [&](const auto& v) { return v.text() == verb; });
         };
         if (!has("list") || !has("deletecollection")) continue;
-        found.push_back({.group = second ? std::string{first} : std::string{}, .version = std::string{second ? *second : first},
+        found.push_back({.group = second ? std::string{first} : std::string{},
+                         .version = std::string{second ? *second : first},
                          .plural = std::string{name}});
     }
     return found;
@@ -42,7 +47,9 @@ Result<std::vector<NamespacedResource>> namespaced_resources(std::string_view re
 
 std::vector<NamespacedResource> one_version_each(std::vector<NamespacedResource> resources) {
     std::set<std::pair<std::string, std::string>> seen;
-    std::erase_if(resources, [&](const auto& resource) { return !seen.emplace(resource.group, resource.plural).second; });
+    std::erase_if(resources, [&](const auto& resource) {
+        return !seen.emplace(resource.group, resource.plural).second;
+    });
     return resources;
 }
 
@@ -53,12 +60,17 @@ NamespaceStep next_step(const view::Namespace& object, std::optional<size_t> lef
     return left && *left == 0 ? NamespaceStep::Finalize : NamespaceStep::Empty;
 }
 
-NamespaceController::NamespaceController(Executor& executor, Random&, const ControllersOptions& options,
+NamespaceController::NamespaceController(Executor& executor, Random&,
+                                         const ControllersOptions& options,
                                          client::Informer<view::Namespace>& namespaces)
-    : component_{executor, options, "namespace-controller"}, namespaces_{namespaces},
-      queue_{executor, [this](const ObjectKey& key) { return reconcile(key); }, {.name = "namespaces"}} {
+    : component_{executor, options, "namespace-controller"},
+      namespaces_{namespaces},
+      queue_{executor,
+             [this](const ObjectKey& key) { return reconcile(key); },
+             {.name = "namespaces"}} {
     namespaces_.on_change([this](const auto& old, const auto& now) {
-        if (now && now->metadata.deletionTimestamp) queue_.add({.name_space = {}, .name = now->metadata.name});
+        if (now && now->metadata.deletionTimestamp)
+            queue_.add({.name_space = {}, .name = now->metadata.name});
         if (old && !now) queue_.add(initial_key);
     });
 }
@@ -89,7 +101,9 @@ Result<Requeue> NamespaceController::reconcile(const ObjectKey& key) {
 }
 
 Result<std::vector<NamespacedResource>> NamespaceController::discover() {
-    const auto get = [&](std::string path) { return component_.client.call({.method = "GET", .path = std::move(path)}); };
+    const auto get = [&](std::string path) {
+        return component_.client.call({.method = "GET", .path = std::move(path)});
+    };
     TRY(const auto core, get("/api/v1"));
     TRY(auto resources, namespaced_resources(core.body));
     TRY(const auto groups, get("/apis"));
@@ -112,9 +126,11 @@ Result<size_t> NamespaceController::empty(const std::string& name) {
     TRY(const auto resources, discover());
     size_t left = 0;
     for (const auto& resource : resources) {
-        const auto path = client::path_of({resource.group, resource.version, resource.plural}, name);
+        const auto path =
+            client::path_of({resource.group, resource.version, resource.plural}, name);
         const auto count = [&]() -> Result<size_t> {
-            TRY(const auto answer, component_.client.call({.method = "GET", .path = path, .query = "limit=1"}));
+            TRY(const auto answer,
+                component_.client.call({.method = "GET", .path = path, .query = "limit=1"}));
             TRY(const auto document, codec::parse_json(answer.body));
             const auto* items = document.root.find("items");
             return items ? items->size() : 0;
@@ -131,7 +147,8 @@ Result<size_t> NamespaceController::empty(const std::string& name) {
 Result<> NamespaceController::finalize(const view::Namespace& object) {
     view::Namespace changed = object;
     std::erase(changed.spec.finalizers, finalizer);
-    const auto done = component_.client.update(changed, {.name_space = {}, .name = object.metadata.name}, "finalize");
+    const auto done = component_.client.update(
+        changed, {.name_space = {}, .name = object.metadata.name}, "finalize");
     if (!done && done.error().reason != Reason::NotFound) return std::unexpected{done.error()};
     return {};
 }

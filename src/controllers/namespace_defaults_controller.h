@@ -14,11 +14,13 @@ inline constexpr std::string_view root_ca_config_map = "kube-root-ca.crt";
 
 // Pure: what is missing in the namespace. Null: it is not there.
 client::Plan plan_account(const view::Namespace& name_space, const view::ServiceAccount* account);
-client::Plan plan_root_ca(const view::Namespace& name_space, const view::ConfigMap* config_map, const std::string& ca_pem);
+client::Plan plan_root_ca(const view::Namespace& name_space, const view::ConfigMap* config_map,
+                          const std::string& ca_pem);
 
 class NamespaceDefaultsController {
   public:
-    NamespaceDefaultsController(Executor& executor, Random& random, const ControllersOptions& options,
+    NamespaceDefaultsController(Executor& executor, Random& random,
+                                const ControllersOptions& options,
                                 client::Informer<view::Namespace>& namespaces);
     ~NamespaceDefaultsController() {
         account_informer_.stop();

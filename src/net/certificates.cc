@@ -302,8 +302,7 @@ Result<KeyPair> issue(const KeyPair& ca, const CertificateRequest& subject,
                       const CertificateProfile& profile) {
     TRY(const auto authority, authority_from(ca));
     TRY(const auto key, new_key());
-    TRY(const auto certificate,
-        build_certificate(subject, key.get(), authority.issuer(), profile));
+    TRY(const auto certificate, build_certificate(subject, key.get(), authority.issuer(), profile));
     TRY(auto certificate_pem, certificate_text(certificate.get()));
     TRY(auto key_pem, key_text(key.get()));
     return KeyPair{std::move(certificate_pem), std::move(key_pem)};
@@ -382,8 +381,8 @@ Result<std::string> sign_es256(const std::string& key_pem, std::string_view mess
     std::string raw(2 * es256_half_bytes, '\0');
     auto* out = reinterpret_cast<unsigned char*>(raw.data());
     if (BN_bn2binpad(ECDSA_SIG_get0_r(signature.get()), out, es256_half_bytes) < 0 ||
-        BN_bn2binpad(ECDSA_SIG_get0_s(signature.get()), out + es256_half_bytes,
-                     es256_half_bytes) < 0)
+        BN_bn2binpad(ECDSA_SIG_get0_s(signature.get()), out + es256_half_bytes, es256_half_bytes) <
+            0)
         return fail(Reason::Invalid, "sign: the key must be a P-256 key");
     return raw;
 }

@@ -58,9 +58,8 @@ TEST(NetCertificates, a_request_is_made_read_and_signed) {
     EXPECT_EQ(parsed->subject.dns_names, subject.dns_names);
     EXPECT_EQ(parsed->subject.addresses, subject.addresses);
     EXPECT_FALSE(parsed->public_key_der.empty());
-    const auto certificate = sign_csr(authority.ca, csr,
-                                      {.client_auth = true, .not_before = noon,
-                                       .not_after = noon + 1h});
+    const auto certificate = sign_csr(
+        authority.ca, csr, {.client_auth = true, .not_before = noon, .not_after = noon + 1h});
     ASSERT_TRUE(certificate) << certificate.error().message;
     EXPECT_EQ(parse_certificate(*certificate)->common_name, subject.common_name);
     EXPECT_TRUE(make_client_tls(authority.ca.certificate_pem, *certificate, key));
@@ -87,8 +86,9 @@ TEST(NetCertificates, a_request_that_was_changed_is_refused) {
 
 TEST(NetCertificates, es256_signatures_verify_with_key_and_certificate_and_nothing_else) {
     const Authority authority;
-    const auto pair = issue(authority.ca, {.common_name = "signer"},
-                            {.not_before = noon, .not_after = noon + 1h}).value();
+    const auto pair =
+        issue(authority.ca, {.common_name = "signer"}, {.not_before = noon, .not_after = noon + 1h})
+            .value();
     const auto signature = sign_es256(pair.key_pem, "message").value();
     EXPECT_EQ(signature.size(), 64u);
     EXPECT_TRUE(verify_es256(pair.key_pem, "message", signature).value());

@@ -33,11 +33,10 @@ Channel::~Channel() = default;
 
 void Channel::start(User& user) {
     user_ = &user;
-    watch_ = loop_.watch(transport_.fd(), 0,
-                         [self = shared_from_this()](unsigned events) {
-                             const auto pinned = self;   // close() frees this callback
-                             pinned->on_events(events);
-                         });
+    watch_ = loop_.watch(transport_.fd(), 0, [self = shared_from_this()](unsigned events) {
+        const auto pinned = self;   // close() frees this callback
+        pinned->on_events(events);
+    });
     // In a later round even when plain: callers finish what they are doing first.
     loop_.post([weak = weak_from_this()] {
         if (const auto self = weak.lock(); self && !self->closed_) self->step_handshake();

@@ -16,9 +16,10 @@ class Channel final : public std::enable_shared_from_this<Channel> {
     // Called on the loop, never from within a call to the channel.
     class User {
       public:
-        virtual void opened() = 0;                          // handshake done; plain: at once
-        virtual void received(std::string_view bytes) = 0;  // the user keeps what it cannot use yet
-        virtual void writable() = 0;    // all that was written is with the kernel
+        virtual void opened() = 0;   // handshake done; plain: at once
+        virtual void received(
+            std::string_view bytes) = 0;                // the user keeps what it cannot use yet
+        virtual void writable() = 0;                    // all that was written is with the kernel
         virtual void ended(const Error* problem) = 0;   // nothing more arrives; null: a proper end
 
       protected:
@@ -54,8 +55,8 @@ class Channel final : public std::enable_shared_from_this<Channel> {
     // Lets go of the user, sends what waits, says that nothing follows, and swallows a bounded
     // rest of what the peer is still sending, so that it gets to read the answer.
     void finish();
-    void close();    // now, without telling the user
-    void abandon();  // now, and the user hears that it ended
+    void close();     // now, without telling the user
+    void abandon();   // now, and the user hears that it ended
 
   private:
     void on_events(unsigned events);

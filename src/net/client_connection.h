@@ -21,18 +21,18 @@ struct Call : std::enable_shared_from_this<Call> {
     // Set for upgrades: a 101 comes here and not to the sink.
     std::function<void(const Headers&, std::unique_ptr<RawStream>)> upgraded;
     std::weak_ptr<ClientConnection> connection;
-    int32_t stream_id = 0;    // HTTP/2
+    int32_t stream_id = 0;   // HTTP/2
     int attempts = 0;
     bool paused = false;
     bool head_seen = false;
     bool ended = false;
     TimerId timer = TimerId::None;
 
-    void limit_time();        // starts the timer to the head
+    void limit_time();   // starts the timer to the head
     void head(int status, const Headers& headers);
     void data(std::string_view bytes);
     void end(Result<> result);
-    void forget();            // the user let go: nothing is called any more
+    void forget();   // the user let go: nothing is called any more
     void stop_timer();
 };
 
@@ -42,7 +42,7 @@ class ClientOwner {
     virtual void idle(ClientConnection& connection) = 0;      // has no call and may take one
     virtual void retired(ClientConnection& connection) = 0;   // takes no more calls
     virtual void closed(ClientConnection& connection) = 0;    // may be dropped
-    virtual void retry(std::shared_ptr<Call> call) = 0;      // the server has not looked at it
+    virtual void retry(std::shared_ptr<Call> call) = 0;       // the server has not looked at it
 };
 
 class ClientConnection : public Channel::User,

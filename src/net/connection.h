@@ -48,7 +48,7 @@ class Connection : public Channel::User, public std::enable_shared_from_this<Con
     virtual void watch_gone(uint32_t exchange, std::function<void()> gone) = 0;
     virtual void wake(uint32_t exchange) = 0;
     virtual void drain() = 0;
-    virtual void cut() = 0;   // tells whoever waits and closes
+    virtual void cut() = 0;                           // tells whoever waits and closes
     virtual void begin(std::string_view early) = 0;   // `early` was read before it got the channel
 };
 

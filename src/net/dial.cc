@@ -134,8 +134,8 @@ class Dialer final : public Dial, public std::enable_shared_from_this<Dialer> {
             return finish(fail_errno(concat("connect to ", target_.text()), problem_,
                                      Reason::ServiceUnavailable));
         const auto& address = addresses_[next_++];
-        fd_ = Fd{
-            ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+        fd_ =
+            Fd{::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
         if (!fd_) {
             problem_ = errno;
             return connect_next();

@@ -43,8 +43,7 @@ class Core : public std::enable_shared_from_this<Core> {
     void close() {
         closed_ = true;
         const auto connections = connections_;
-        for (const auto& each : connections)
-            each->close(closed_error());
+        for (const auto& each : connections) each->close(closed_error());
     }
 
   private:
@@ -65,9 +64,8 @@ class Core : public std::enable_shared_from_this<Core> {
             .refused = [this](const std::shared_ptr<GrpcRpc>& rpc) { start(rpc); },
         };
         // The hooks borrow the core: a connection dies, or is closed, before it.
-        connections_.push_back(std::make_shared<GrpcConnection>(executor_, loop_, endpoint_,
-                                                                shared_from_this(),
-                                                                std::move(hooks)));
+        connections_.push_back(std::make_shared<GrpcConnection>(
+            executor_, loop_, endpoint_, shared_from_this(), std::move(hooks)));
         return connections_.back();
     }
     void resume(GrpcRpc& rpc) {

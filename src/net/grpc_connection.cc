@@ -73,23 +73,23 @@ void GrpcRpc::end(Result<> result) {
 
 std::unexpected<Error> grpc_failure(int status, std::string message) {
     static constexpr Reason reasons[] = {
-        Reason::Unknown,            // 0 OK
-        Reason::InternalError,      // 1 CANCELLED
-        Reason::InternalError,      // 2 UNKNOWN
-        Reason::Invalid,            // 3 INVALID_ARGUMENT
-        Reason::Timeout,            // 4 DEADLINE_EXCEEDED
-        Reason::NotFound,           // 5
-        Reason::AlreadyExists,      // 6
-        Reason::Forbidden,          // 7 PERMISSION_DENIED
-        Reason::TooManyRequests,    // 8 RESOURCE_EXHAUSTED
-        Reason::Conflict,           // 9 FAILED_PRECONDITION
-        Reason::Conflict,           // 10 ABORTED
-        Reason::Expired,            // 11 OUT_OF_RANGE
-        Reason::MethodNotAllowed,   // 12 UNIMPLEMENTED
-        Reason::InternalError,      // 13 INTERNAL
-        Reason::ServiceUnavailable, // 14 UNAVAILABLE
-        Reason::InternalError,      // 15 DATA_LOSS
-        Reason::Unauthorized,       // 16 UNAUTHENTICATED
+        Reason::Unknown,              // 0 OK
+        Reason::InternalError,        // 1 CANCELLED
+        Reason::InternalError,        // 2 UNKNOWN
+        Reason::Invalid,              // 3 INVALID_ARGUMENT
+        Reason::Timeout,              // 4 DEADLINE_EXCEEDED
+        Reason::NotFound,             // 5
+        Reason::AlreadyExists,        // 6
+        Reason::Forbidden,            // 7 PERMISSION_DENIED
+        Reason::TooManyRequests,      // 8 RESOURCE_EXHAUSTED
+        Reason::Conflict,             // 9 FAILED_PRECONDITION
+        Reason::Conflict,             // 10 ABORTED
+        Reason::Expired,              // 11 OUT_OF_RANGE
+        Reason::MethodNotAllowed,     // 12 UNIMPLEMENTED
+        Reason::InternalError,        // 13 INTERNAL
+        Reason::ServiceUnavailable,   // 14 UNAVAILABLE
+        Reason::InternalError,        // 15 DATA_LOSS
+        Reason::Unauthorized,         // 16 UNAUTHENTICATED
     };
     const bool known = status > 0 && static_cast<size_t>(status) < std::size(reasons);
     if (message.empty()) message = concat("gRPC status ", status);
@@ -173,7 +173,10 @@ struct GrpcConnection::Callbacks {
 
 GrpcConnection::GrpcConnection(Executor& executor, Loop& loop, const Endpoint& endpoint,
                                std::shared_ptr<void> owner, Hooks hooks)
-    : executor_{executor}, loop_{loop}, endpoint_{endpoint}, owner_{std::move(owner)},
+    : executor_{executor},
+      loop_{loop},
+      endpoint_{endpoint},
+      owner_{std::move(owner)},
       hooks_{std::move(hooks)} {}
 
 GrpcConnection::~GrpcConnection() {
@@ -232,9 +235,10 @@ void GrpcConnection::submit(const std::shared_ptr<GrpcRpc>& rpc) {
     const std::string authority = endpoint_.unix_path.empty() ? where() : "localhost";
     std::string timeout;
     nghttp2_nv headers[9] = {
-        header(":method", "POST"), header(":scheme", endpoint_.tls ? "https" : "http"),
-        header(":path", rpc->method), header(":authority", authority), header("te", "trailers"),
-        header("content-type", "application/grpc"), header("user-agent", "skiff"),
+        header(":method", "POST"),     header(":scheme", endpoint_.tls ? "https" : "http"),
+        header(":path", rpc->method),  header(":authority", authority),
+        header("te", "trailers"),      header("content-type", "application/grpc"),
+        header("user-agent", "skiff"),
     };
     size_t count = 7;
     if (rpc->deadline) {
@@ -298,8 +302,8 @@ void GrpcConnection::read_some() {
             if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
         }
         if (size <= 0) {
-            return fail_connection({Reason::ServiceUnavailable,
-                                    concat(where(), " closed the connection")});
+            return fail_connection(
+                {Reason::ServiceUnavailable, concat(where(), " closed the connection")});
         }
         inside_nghttp2_ = true;
         const auto used = nghttp2_session_mem_recv(
@@ -307,9 +311,9 @@ void GrpcConnection::read_some() {
         inside_nghttp2_ = false;
         if (failure_) return fail_connection(std::move(*failure_));
         if (used < 0) {
-            return fail_connection({Reason::ServiceUnavailable,
-                                    concat(where(), " broke HTTP/2: ",
-                                           nghttp2_strerror(static_cast<int>(used)))});
+            return fail_connection(
+                {Reason::ServiceUnavailable,
+                 concat(where(), " broke HTTP/2: ", nghttp2_strerror(static_cast<int>(used)))});
         }
         if (!ssl_ && static_cast<size_t>(size) < sizeof buffer) return;   // level-triggered
     }
@@ -413,8 +417,8 @@ void GrpcConnection::response_ended(GrpcRpc& rpc) {
         rpc.message = concat(rpc.method, " on ", where(), ": HTTP status ", rpc.http_status);
     }
     if (!rpc.status) {
-        return rpc.end(fail(Reason::InternalError, concat(rpc.method, " on ", where(),
-                                                          ": the answer has no status")));
+        return rpc.end(fail(Reason::InternalError,
+                            concat(rpc.method, " on ", where(), ": the answer has no status")));
     }
     if (*rpc.status != 0) return rpc.end(grpc_failure(*rpc.status, std::move(rpc.message)));
     if (!rpc.incoming.empty()) {

@@ -19,26 +19,26 @@ namespace skiff::net {
 // One call. The client fills in the first part, the connection the second.
 struct GrpcRpc {
     std::string method;
-    std::string outgoing;          // length-prefixed messages
+    std::string outgoing;   // length-prefixed messages
     bool outgoing_ended = false;
-    bool unary = false;            // keeps `outgoing` until the end, so that it can be sent again
+    bool unary = false;   // keeps `outgoing` until the end, so that it can be sent again
     std::optional<MonoTime> deadline;
     GrpcClient::StreamSink sink;
 
     std::weak_ptr<class GrpcConnection> connection;
-    size_t sent = 0;               // of outgoing
-    int32_t stream_id = -1;        // -1: not submitted
+    size_t sent = 0;          // of outgoing
+    int32_t stream_id = -1;   // -1: not submitted
     int attempts = 0;
-    bool left = false;             // some of it may have reached the server
+    bool left = false;   // some of it may have reached the server
     TimerId timer = TimerId::None;
-    std::string incoming;          // a message in the making
-    bool answered = false;         // response headers came
+    std::string incoming;    // a message in the making
+    bool answered = false;   // response headers came
     int http_status = 0;
-    std::optional<int> status;     // grpc-status
-    std::string message;           // grpc-message, decoded
+    std::optional<int> status;   // grpc-status
+    std::string message;         // grpc-message, decoded
     bool ended = false;
 
-    void end(Result<> result);     // tells the sink, once
+    void end(Result<> result);   // tells the sink, once
 };
 
 std::unexpected<Error> grpc_failure(int status, std::string message);
@@ -48,7 +48,7 @@ class GrpcConnection : public std::enable_shared_from_this<GrpcConnection> {
   public:
     struct Hooks {
         std::function<void()> unusable;   // once: no new calls here, it drains or has failed
-        std::function<void(GrpcConnection&)> closed;   // once, last
+        std::function<void(GrpcConnection&)> closed;                    // once, last
         std::function<void(const std::shared_ptr<GrpcRpc>&)> refused;   // start it anew
     };
     // `owner` is what the hooks borrow; it is kept until the connection is closed.
@@ -58,9 +58,9 @@ class GrpcConnection : public std::enable_shared_from_this<GrpcConnection> {
 
     void connect();
     void start(std::shared_ptr<GrpcRpc> rpc);
-    void resume(GrpcRpc& rpc);            // more to send
-    void cancel(GrpcRpc& rpc);            // resets the stream; the sink is not called
-    void close(const Error& error);       // ends every call with it
+    void resume(GrpcRpc& rpc);        // more to send
+    void cancel(GrpcRpc& rpc);        // resets the stream; the sink is not called
+    void close(const Error& error);   // ends every call with it
 
   private:
     enum class State { Connecting, Handshaking, Open, Draining, Closed };
@@ -98,13 +98,13 @@ class GrpcConnection : public std::enable_shared_from_this<GrpcConnection> {
     ssl_st* ssl_ = nullptr;
     bool tls_wants_write_ = false;
     nghttp2_session* session_ = nullptr;
-    bool inside_nghttp2_ = false;        // its functions must not be entered from its callbacks
-    std::optional<Error> failure_;       // found inside a callback, acted on after it
+    bool inside_nghttp2_ = false;    // its functions must not be entered from its callbacks
+    std::optional<Error> failure_;   // found inside a callback, acted on after it
     std::string out_;
     size_t out_sent_ = 0;
     TimerId connect_timer_ = TimerId::None;
     std::shared_ptr<Addresses> addresses_;
-    std::vector<std::shared_ptr<GrpcRpc>> waiting_;          // for the connection
+    std::vector<std::shared_ptr<GrpcRpc>> waiting_;   // for the connection
     std::map<int32_t, std::shared_ptr<GrpcRpc>> streams_;
 };
 

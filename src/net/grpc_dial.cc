@@ -51,8 +51,8 @@ void GrpcConnection::connect() {
         const auto self = weak.lock();
         if (!self || self->state_ == State::Open) return;
         self->connect_timer_ = TimerId::None;
-        self->fail_connection({Reason::ServiceUnavailable,
-                               concat("connect to ", self->where(), ": no answer")});
+        self->fail_connection(
+            {Reason::ServiceUnavailable, concat("connect to ", self->where(), ": no answer")});
     });
     auto addresses = std::make_shared<Addresses>();
     if (!endpoint_.unix_path.empty()) {
@@ -73,8 +73,8 @@ void GrpcConnection::connect() {
         addrinfo hints{};
         hints.ai_socktype = SOCK_STREAM;
         addrinfo* found = nullptr;
-        const int problem = ::getaddrinfo(endpoint.host.c_str(), concat(endpoint.port).c_str(),
-                                          &hints, &found);
+        const int problem =
+            ::getaddrinfo(endpoint.host.c_str(), concat(endpoint.port).c_str(), &hints, &found);
         if (problem) addresses->problem = ::gai_strerror(problem);
         for (const addrinfo* at = problem ? nullptr : found; at; at = at->ai_next) {
             auto& entry = addresses->list.emplace_back();
@@ -139,8 +139,8 @@ void GrpcConnection::connect_ended() {
         if (auto done = connect_next(); !done) fail_connection(std::move(done).error());
         return;
     }
-    fail_connection(fail_errno(concat("connect to ", where()), problem,
-                               Reason::ServiceUnavailable).error());
+    fail_connection(
+        fail_errno(concat("connect to ", where()), problem, Reason::ServiceUnavailable).error());
 }
 
 void GrpcConnection::connected() {
@@ -179,8 +179,8 @@ void GrpcConnection::handshake() {
     case SSL_ERROR_WANT_READ: return watch_->want(Loop::Readable);
     case SSL_ERROR_WANT_WRITE: return watch_->want(Loop::Readable | Loop::Writable);
     default:
-        fail_connection({Reason::ServiceUnavailable,
-                         concat("TLS with ", where(), ": ", openssl_problem())});
+        fail_connection(
+            {Reason::ServiceUnavailable, concat("TLS with ", where(), ": ", openssl_problem())});
     }
 }
 

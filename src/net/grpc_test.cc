@@ -139,9 +139,11 @@ class FakeServer {
         }
         if (name == "NoMessage") respond(session, id, call, "", true);
         if (name == "TrailersOnly") {
-            headers_only(session, id, {{":status", "200"}, {"content-type", "application/grpc"},
-                                       {"grpc-status", "5"},
-                                       {"grpc-message", "no pod \"a%25b\": caf%C3%A9 100%"}});
+            headers_only(session, id,
+                         {{":status", "200"},
+                          {"content-type", "application/grpc"},
+                          {"grpc-status", "5"},
+                          {"grpc-message", "no pod \"a%25b\": caf%C3%A9 100%"}});
         }
         if (name == "LateStatus") {
             call.status = "9";
@@ -151,8 +153,7 @@ class FakeServer {
         if (name == "TooLarge") respond(session, id, call, std::string{"\0\x01\0\0\x01", 5}, false);
         if (name == "Compressed") respond(session, id, call, std::string{"\1\0\0\0\0", 5}, true);
         if (name == "CutMessage") respond(session, id, call, std::string{"\0\0\0\0\5ab", 7}, true);
-        if (name == "Reset")
-            nghttp2_submit_rst_stream(session.h2, 0, id, NGHTTP2_INTERNAL_ERROR);
+        if (name == "Reset") nghttp2_submit_rst_stream(session.h2, 0, id, NGHTTP2_INTERNAL_ERROR);
         if (name == "CloseConnection") session.dead = true;
         if (name == "RefusedTwice") {
             if (server.refusals++ < 2) {
@@ -501,9 +502,9 @@ TEST_F(NetGrpc, tls_servers_are_verified_and_plain_http_answers_understood) {
                                 responder->send(std::move(answer));
                             },
                             certificates.server_tls()};
-    client_ = make_grpc_client(*pool_, loop_.loop(), {.host = "localhost",
-                                                      .port = server.port(),
-                                                      .tls = certificates.client_tls()});
+    client_ = make_grpc_client(
+        *pool_, loop_.loop(),
+        {.host = "localhost", .port = server.port(), .tls = certificates.client_tls()});
     const auto absent = call("Absent");
     ASSERT_FALSE(absent);
     EXPECT_EQ(absent.error().reason, Reason::MethodNotAllowed) << absent.error().message;
@@ -512,10 +513,11 @@ TEST_F(NetGrpc, tls_servers_are_verified_and_plain_http_answers_understood) {
     EXPECT_EQ(refused.error().reason, Reason::Forbidden);
     EXPECT_EQ(refused.error().message, "POST");
 
-    client_ = make_grpc_client(*pool_, loop_.loop(), {.host = "localhost",
-                                                      .port = server.port(),
-                                                      .tls = certificates.client_tls(),
-                                                      .server_name = "another.example"});
+    client_ = make_grpc_client(*pool_, loop_.loop(),
+                               {.host = "localhost",
+                                .port = server.port(),
+                                .tls = certificates.client_tls(),
+                                .server_name = "another.example"});
     const auto other = call("Absent");
     ASSERT_FALSE(other);
     EXPECT_EQ(other.error().reason, Reason::ServiceUnavailable);

@@ -96,9 +96,7 @@ std::string percent_encoded(std::string_view text) {
     return out;
 }
 
-bool query_switch(std::string_view value) {
-    return value != "0" && lower(value) != "false";
-}
+bool query_switch(std::string_view value) { return value != "0" && lower(value) != "false"; }
 
 Query parse_query(std::string_view text) {
     Query query;

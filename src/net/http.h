@@ -34,7 +34,7 @@ class Headers {
 
 // Who is at the other end, as far as the connection tells.
 struct Peer {
-    std::string address;                     // "127.0.0.1", no port
+    std::string address;   // "127.0.0.1", no port
     uint16_t port = 0;
     bool tls = false;
     // Verified client certificate, when one was presented: subject CN and O values, and its DER.
@@ -44,7 +44,7 @@ struct Peer {
         std::string der;
     };
     std::shared_ptr<const Certificate> certificate;
-    std::string certificate_problem;         // why a presented certificate was not accepted
+    std::string certificate_problem;   // why a presented certificate was not accepted
 };
 
 struct Request {
@@ -52,7 +52,7 @@ struct Request {
     std::string path;     // percent-encoded as received, starts with '/'
     std::string query;    // without '?'
     Headers headers;
-    std::string body;     // complete, at most limits::request_body_bytes_max
+    std::string body;   // complete, at most limits::request_body_bytes_max
     std::shared_ptr<const Peer> peer;
     bool http2 = false;
 };
@@ -116,7 +116,7 @@ using Handler = std::function<void(Request, std::shared_ptr<Responder>)>;   // o
 std::string percent_decoded(std::string_view text);   // bad escapes stay as they are
 std::string percent_encoded(std::string_view text);   // everything but RFC 3986 unreserved
 using Query = std::vector<std::pair<std::string, std::string>>;
-Query parse_query(std::string_view text);             // '+' is a space
+Query parse_query(std::string_view text);   // '+' is a space
 // A switch in a query as Kubernetes reads it: on unless "0" or "false" in any case. The Python
 // client writes True and False.
 bool query_switch(std::string_view value);

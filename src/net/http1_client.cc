@@ -15,7 +15,8 @@ class Http1Client final : public ClientConnection {
   public:
     Http1Client(std::shared_ptr<Channel> channel, std::weak_ptr<ClientOwner> owner,
                 std::string authority)
-        : channel_{std::move(channel)}, owner_{std::move(owner)},
+        : channel_{std::move(channel)},
+          owner_{std::move(owner)},
           authority_{std::move(authority)} {}
 
     void begin() override { channel_->set_user(this); }

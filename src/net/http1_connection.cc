@@ -24,7 +24,9 @@ class Http1Connection final : public Connection {
   public:
     Http1Connection(std::shared_ptr<Hub> hub, std::shared_ptr<Channel> channel,
                     std::shared_ptr<const Peer> peer)
-        : hub_{std::move(hub)}, channel_{std::move(channel)}, peer_{std::move(peer)},
+        : hub_{std::move(hub)},
+          channel_{std::move(channel)},
+          peer_{std::move(peer)},
           deadline_{hub_->loop, [this] { timed_out(); }} {}
 
     void begin(std::string_view early) override {
@@ -85,8 +87,8 @@ class Http1Connection final : public Connection {
     }
 
     void watch_gone(uint32_t exchange, std::function<void()> gone) override {
-        const bool current = exchange == exchange_ &&
-                             (state_ == State::Handling || state_ == State::Answering);
+        const bool current =
+            exchange == exchange_ && (state_ == State::Handling || state_ == State::Answering);
         if (current && !channel_->read_ended()) {
             gone_ = std::move(gone);
         } else if (current) {
@@ -398,15 +400,15 @@ class Http1Connection final : public Connection {
     int minor_version_ = 1;
     State state_ = State::Head;
     bool keep_alive_ = true;
-    bool closing_ = false;        // no further request on this connection
+    bool closing_ = false;   // no further request on this connection
     bool processing_ = false;
-    bool served_ = false;         // at least one request was read
+    bool served_ = false;   // at least one request was read
     bool skipped_line_ = false;
     bool deadline_is_idle_ = false;
     bool head_only_ = false;
     bool streaming_ = false;
     bool chunked_ = false;
-    bool waiting_ = false;        // for the source to wake us
+    bool waiting_ = false;   // for the source to wake us
 };
 
 }   // namespace

@@ -187,8 +187,8 @@ Result<Framing> request_framing(const RequestHead& head) {
 }
 
 Result<Framing> response_framing(const ResponseHead& head, std::string_view request_method) {
-    const bool bodiless = request_method == "HEAD" || head.status < 200 || head.status == 204 ||
-                          head.status == 304;
+    const bool bodiless =
+        request_method == "HEAD" || head.status < 200 || head.status == 204 || head.status == 304;
     if (bodiless) return Framing{};
     return framing_of(head.headers, head.minor_version, Framing::Kind::UntilClose);
 }
@@ -233,8 +233,8 @@ Result<size_t> ChunkedDecoder::feed(std::string_view input,
     size_t at = 0;
     while (at < input.size() && state_ != State::Done) {
         if (state_ == State::Data) {
-            const auto piece = input.substr(at, static_cast<size_t>(
-                                                    std::min<uint64_t>(left_, input.size() - at)));
+            const auto piece =
+                input.substr(at, static_cast<size_t>(std::min<uint64_t>(left_, input.size() - at)));
             at += piece.size();
             left_ -= piece.size();
             if (left_ == 0) state_ = State::DataEnd;

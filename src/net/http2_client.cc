@@ -23,8 +23,8 @@ struct ClientStream {
     int status = 0;
     Headers headers;
     size_t body_sent = 0;
-    std::string held;        // arrived while paused
-    bool ended = false;      // with held data still to give out
+    std::string held;     // arrived while paused
+    bool ended = false;   // with held data still to give out
     uint32_t error_code = 0;
 };
 
@@ -32,8 +32,10 @@ class Http2Client final : public ClientConnection {
   public:
     Http2Client(std::shared_ptr<Channel> channel, std::weak_ptr<ClientOwner> owner,
                 std::string authority, bool tls)
-        : channel_{std::move(channel)}, owner_{std::move(owner)},
-          authority_{std::move(authority)}, scheme_{tls ? "https" : "http"},
+        : channel_{std::move(channel)},
+          owner_{std::move(owner)},
+          authority_{std::move(authority)},
+          scheme_{tls ? "https" : "http"},
           deadline_{channel_->loop(), [this] { silent(); }} {}
 
     void begin() override {
@@ -50,8 +52,7 @@ class Http2Client final : public ClientConnection {
     }
 
     bool usable() const override {
-        return !closed_ && !retired_ &&
-               nghttp2_session_check_request_allowed(session_.get()) != 0;
+        return !closed_ && !retired_ && nghttp2_session_check_request_allowed(session_.get()) != 0;
     }
 
     void start(std::shared_ptr<Call> call) override {
@@ -73,9 +74,9 @@ class Http2Client final : public ClientConnection {
         stream->call = call;
         nghttp2_data_provider provider{.source = {.ptr = stream.get()}, .read_callback = read_body};
         if (!request.body.empty()) fields.push_back(header_field("content-length", length));
-        const auto id = nghttp2_submit_request(
-            session_.get(), nullptr, fields.data(), fields.size(),
-            request.body.empty() ? nullptr : &provider, stream.get());
+        const auto id =
+            nghttp2_submit_request(session_.get(), nullptr, fields.data(), fields.size(),
+                                   request.body.empty() ? nullptr : &provider, stream.get());
         ++call->attempts;
         if (id < 0) {   // the identifiers of this connection are used up
             retire();
@@ -157,9 +158,9 @@ class Http2Client final : public ClientConnection {
             nghttp2_session_callbacks* raw = nullptr;
             ASSERT(nghttp2_session_callbacks_new(&raw) == 0);
             nghttp2_session_callbacks_set_on_header_callback(
-                raw, [](nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
-                        size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
-                        void* user) {
+                raw,
+                [](nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
+                   size_t name_size, const uint8_t* value, size_t value_size, uint8_t, void* user) {
                     self_of(user).on_header(frame->hd.stream_id, view_of(name, name_size),
                                             view_of(value, value_size));
                     return 0;
@@ -361,8 +362,8 @@ class Http2Client final : public ClientConnection {
 std::shared_ptr<ClientConnection> make_http2_client(std::shared_ptr<Channel> channel,
                                                     std::weak_ptr<ClientOwner> owner,
                                                     std::string authority, bool tls) {
-    return std::make_shared<Http2Client>(std::move(channel), std::move(owner),
-                                         std::move(authority), tls);
+    return std::make_shared<Http2Client>(std::move(channel), std::move(owner), std::move(authority),
+                                         tls);
 }
 
 }   // namespace skiff::net

@@ -30,7 +30,7 @@ struct Stream {
     bool remote_ended = false;
     bool answered = false;
     bool head_only = false;
-    bool deferred = false;        // nghttp2 waits for a resume
+    bool deferred = false;   // nghttp2 waits for a resume
     std::optional<Error> refusal;
     OutgoingBody body;
     std::function<void()> gone;
@@ -40,7 +40,9 @@ class Http2Connection final : public Connection {
   public:
     Http2Connection(std::shared_ptr<Hub> hub, std::shared_ptr<Channel> channel,
                     std::shared_ptr<const Peer> peer)
-        : hub_{std::move(hub)}, channel_{std::move(channel)}, peer_{std::move(peer)},
+        : hub_{std::move(hub)},
+          channel_{std::move(channel)},
+          peer_{std::move(peer)},
           deadline_{hub_->loop, [this] { timed_out(); }} {}
 
     void begin(std::string_view early) override {
@@ -137,9 +139,9 @@ class Http2Connection final : public Connection {
                     return self_of(user).on_begin_headers(*frame);
                 });
             nghttp2_session_callbacks_set_on_header_callback(
-                raw, [](nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
-                        size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
-                        void* user) {
+                raw,
+                [](nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
+                   size_t name_size, const uint8_t* value, size_t value_size, uint8_t, void* user) {
                     // Trailers are read by nobody.
                     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
                         self_of(user).on_header(frame->hd.stream_id, view_of(name, name_size),
@@ -360,8 +362,7 @@ class Http2Connection final : public Connection {
 
     void submit(Stream& stream, Response response) {
         stream.answered = true;
-        const bool bodiless =
-            stream.head_only || response.status == 204 || response.status == 304;
+        const bool bodiless = stream.head_only || response.status == 204 || response.status == 304;
         const auto status = std::to_string(response.status);
         uint64_t size = 0;
         for (const auto& slice : response.body) size += slice.size;
@@ -392,8 +393,8 @@ class Http2Connection final : public Connection {
         flush_later();
     }
 
-    static ssize_t read_body(nghttp2_session*, int32_t, uint8_t* into, size_t size,
-                             uint32_t* flags, nghttp2_data_source* source, void* user) {
+    static ssize_t read_body(nghttp2_session*, int32_t, uint8_t* into, size_t size, uint32_t* flags,
+                             nghttp2_data_source* source, void* user) {
         auto& stream = *static_cast<Stream*>(source->ptr);
         auto& self = self_of(user);
         auto* at = reinterpret_cast<char*>(into);
@@ -401,8 +402,8 @@ class Http2Connection final : public Connection {
         while (left > 0) {
             const auto state = stream.body.fill(left);
             if (state == BodySource::State::Abort) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-            const bool ends_early = state == BodySource::State::Wait && self.going_away_ &&
-                                    stream.body.may_end_early();
+            const bool ends_early =
+                state == BodySource::State::Wait && self.going_away_ && stream.body.may_end_early();
             if (state == BodySource::State::End || ends_early) {
                 *flags |= NGHTTP2_DATA_FLAG_EOF;
                 break;
@@ -472,7 +473,7 @@ class Http2Connection final : public Connection {
     std::unordered_map<int32_t, std::unique_ptr<Stream>> streams_;
     Nghttp2Session session_;   // dies before the streams that its providers point to
     std::vector<int32_t> ready_;
-    size_t arriving_ = 0;      // requests that are not whole yet
+    size_t arriving_ = 0;   // requests that are not whole yet
     size_t bodies_bytes_ = 0;
     bool closed_ = false;
     bool flush_posted_ = false;

@@ -34,7 +34,9 @@ std::string authority_of(const Endpoint& endpoint) {
 class Pool final : public ClientOwner, public std::enable_shared_from_this<Pool> {
   public:
     Pool(Loop& on, Endpoint endpoint)
-        : loop{on}, endpoint_{std::move(endpoint)}, authority_{authority_of(endpoint_)},
+        : loop{on},
+          endpoint_{std::move(endpoint)},
+          authority_{authority_of(endpoint_)},
           only_http1_{!endpoint_.tls || !endpoint_.prefer_http2} {}
     ~Pool() override {
         if (idle_timer_ != TimerId::None) loop.cancel(idle_timer_);
@@ -89,9 +91,8 @@ class Pool final : public ClientOwner, public std::enable_shared_from_this<Pool>
     }
 
     void closed(ClientConnection& connection) override {
-        std::erase_if(connections_, [&](const Entry& entry) {
-            return entry.connection.get() == &connection;
-        });
+        std::erase_if(connections_,
+                      [&](const Entry& entry) { return entry.connection.get() == &connection; });
         serve_later();
     }
 
@@ -165,10 +166,10 @@ class Pool final : public ClientOwner, public std::enable_shared_from_this<Pool>
                  if (!channel) return fail_waiting(channel.error());
                  const bool http2 = (*channel)->transport().alpn() == "h2";
                  only_http1_ = !http2;
-                 auto made = http2 ? make_http2_client(*std::move(channel), weak_from_this(),
-                                                       authority_, endpoint_.tls != nullptr)
-                                   : make_http1_client(*std::move(channel), weak_from_this(),
-                                                       authority_);
+                 auto made =
+                     http2 ? make_http2_client(*std::move(channel), weak_from_this(), authority_,
+                                               endpoint_.tls != nullptr)
+                           : make_http1_client(*std::move(channel), weak_from_this(), authority_);
                  idle(*adopt(std::move(made)));
                  serve_waiting();
              });
@@ -356,12 +357,12 @@ void connect_raw(Loop& loop, const std::string& host, uint16_t port, Duration ti
     const auto opening = std::make_shared<Opening>(loop, endpoint, Transport::ClientTls{});
     // The timer is what keeps it alive: so it also ends with the loop.
     const auto keeper = loop.after(3 * timeout, [opening] {});
-    opening->start(timeout, [&loop, keeper, done = std::move(done)](
-                                Result<std::shared_ptr<Channel>> channel) {
-        loop.cancel(keeper);
-        if (!channel) return done(std::unexpected{std::move(channel).error()});
-        done(make_raw_stream(*std::move(channel), {}));
-    });
+    opening->start(
+        timeout, [&loop, keeper, done = std::move(done)](Result<std::shared_ptr<Channel>> channel) {
+            loop.cancel(keeper);
+            if (!channel) return done(std::unexpected{std::move(channel).error()});
+            done(make_raw_stream(*std::move(channel), {}));
+        });
 }
 
 }   // namespace skiff::net

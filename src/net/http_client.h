@@ -12,17 +12,17 @@
 namespace skiff::net {
 
 struct Endpoint {
-    std::string host;             // name or address; for SNI and the host header
+    std::string host;   // name or address; for SNI and the host header
     uint16_t port = 0;
-    std::string unix_path;        // set: connect there instead
+    std::string unix_path;             // set: connect there instead
     std::shared_ptr<TlsContext> tls;   // null: plain
-    bool prefer_http2 = true;     // offer h2 in ALPN
-    std::string server_name;      // checked against the certificate instead of host, when set
+    bool prefer_http2 = true;          // offer h2 in ALPN
+    std::string server_name;           // checked against the certificate instead of host, when set
 };
 
 struct ClientRequest {
     std::string method = "GET";
-    std::string target;           // path?query
+    std::string target;   // path?query
     Headers headers;
     std::string body;
     Duration timeout = std::chrono::seconds{30};   // to the response head; 0: none

@@ -29,11 +29,11 @@ struct World {
     World(Over over, Handler handler, ServerOptions options = {})
         : server{std::move(handler), over == Over::Plain ? nullptr : certificates.server_tls(),
                  options} {
-        client = make_http_client(
-            thread.loop(), {.host = "127.0.0.1",
-                            .port = server.port(),
-                            .tls = over == Over::Plain ? nullptr : certificates.client_tls(),
-                            .prefer_http2 = over == Over::Tls2});
+        client = make_http_client(thread.loop(),
+                                  {.host = "127.0.0.1",
+                                   .port = server.port(),
+                                   .tls = over == Over::Plain ? nullptr : certificates.client_tls(),
+                                   .prefer_http2 = over == Over::Tls2});
     }
     Result<WholeResponse> get(std::string target, Duration timeout = 20s) {
         return ask({.target = std::move(target), .timeout = timeout});
@@ -62,17 +62,19 @@ std::string name_of(const testing::TestParamInfo<Over>& row) {
     if (row.param == Over::Plain) return "Plain";
     return row.param == Over::Tls1 ? "Tls1" : "Tls2";
 }
-INSTANTIATE_TEST_SUITE_P(Versions, NetClient,
-                         testing::Values(Over::Plain, Over::Tls1, Over::Tls2), name_of);
+INSTANTIATE_TEST_SUITE_P(Versions, NetClient, testing::Values(Over::Plain, Over::Tls1, Over::Tls2),
+                         name_of);
 
 TEST_P(NetClient, exchanges_follow_each_other_on_one_connection) {
     World world{GetParam(), [](Request request, std::shared_ptr<Responder> responder) {
-        EXPECT_TRUE(request.headers.find("host").has_value());
-        auto response = text_response(concat(request.method, ' ', request.path, '?', request.query,
-                                             ' ', request.body, ' ', request.http2 ? 2 : 1), 201);
-        response.headers.add("x-a", "b");
-        responder->send(std::move(response));
-    }};
+                    EXPECT_TRUE(request.headers.find("host").has_value());
+                    auto response =
+                        text_response(concat(request.method, ' ', request.path, '?', request.query,
+                                             ' ', request.body, ' ', request.http2 ? 2 : 1),
+                                      201);
+                    response.headers.add("x-a", "b");
+                    responder->send(std::move(response));
+                }};
     const char version = GetParam() == Over::Tls2 ? '2' : '1';
     for (int i = 0; i < 3; ++i) {
         const auto got = world.ask({.method = "POST", .target = "/p?q=1", .body = "text"});
@@ -89,8 +91,8 @@ TEST_P(NetClient, exchanges_follow_each_other_on_one_connection) {
 
 TEST_P(NetClient, large_bodies_pass_both_ways) {
     World world{GetParam(), [](Request request, std::shared_ptr<Responder> responder) {
-        responder->send(text_response(request.body));
-    }};
+                    responder->send(text_response(request.body));
+                }};
     std::string body;
     for (int i = 0; body.size() < 3'000'000; ++i) append(body, i, ' ');
     const auto got = world.ask({.method = "PUT", .target = "/", .body = body});
@@ -120,10 +122,12 @@ TEST_P(NetClient, many_exchanges_at_once_get_their_own_answers) {
                 {.target = concat("/", i)},
                 {.head = nullptr,
                  .data = [&, i](std::string_view data) { bodies[static_cast<size_t>(i)] += data; },
-                 .end = [&, i](Result<> result) {
-                     right += result && bodies[static_cast<size_t>(i)] == concat("GET /", i, "? ");
-                     if (++ended == count) all.set_value(right);
-                 }}));
+                 .end =
+                     [&, i](Result<> result) {
+                         right +=
+                             result && bodies[static_cast<size_t>(i)] == concat("GET /", i, "? ");
+                         if (++ended == count) all.set_value(right);
+                     }}));
     });
     EXPECT_EQ(all.get_future().get(), count);
     if (GetParam() == Over::Tls2) {
@@ -136,9 +140,9 @@ TEST_P(NetClient, a_paused_exchange_holds_the_server_back_and_a_dropped_one_is_g
     const auto pulled = std::make_shared<std::atomic<size_t>>(0);
     std::promise<void> gone;
     World world{GetParam(), [&](Request, std::shared_ptr<Responder> responder) {
-        responder->on_gone([&gone] { gone.set_value(); });
-        responder->send({.source = std::make_shared<Endless>(pulled)});
-    }};
+                    responder->on_gone([&gone] { gone.set_value(); });
+                    responder->send({.source = std::make_shared<Endless>(pulled)});
+                }};
     std::unique_ptr<HttpClient::Exchange> exchange;
     std::atomic<size_t> read = 0;
     constexpr size_t between_bytes_max = 24u << 20;   // the kernel's buffers, mostly
@@ -146,16 +150,17 @@ TEST_P(NetClient, a_paused_exchange_holds_the_server_back_and_a_dropped_one_is_g
     world.on_loop([&] {
         exchange = world.client->start(
             {.target = "/"}, {.head = nullptr,
-                              .data = [&](std::string_view data) {
-                                  const auto before = read.fetch_add(data.size());
-                                  EXPECT_LT(pulled->load(), before + between_bytes_max);
-                                  exchange->pause();
-                                  world.thread.loop().post([&] {
-                                      if (exchange) exchange->resume();
-                                  });
-                                  if (before < 8u << 20 && before + data.size() >= 8u << 20)
-                                      enough.set_value();
-                              },
+                              .data =
+                                  [&](std::string_view data) {
+                                      const auto before = read.fetch_add(data.size());
+                                      EXPECT_LT(pulled->load(), before + between_bytes_max);
+                                      exchange->pause();
+                                      world.thread.loop().post([&] {
+                                          if (exchange) exchange->resume();
+                                      });
+                                      if (before < 8u << 20 && before + data.size() >= 8u << 20)
+                                          enough.set_value();
+                                  },
                               .end = nullptr});
     });
     enough.get_future().get();
@@ -168,10 +173,10 @@ TEST_P(NetClient, an_answer_that_does_not_come_times_out_and_the_server_hears_of
     std::shared_ptr<Responder> held;
     std::promise<void> gone;
     World world{GetParam(), [&](Request request, std::shared_ptr<Responder> responder) {
-        if (request.path == "/") return responder->send(text_response("fine"));
-        held = responder;
-        held->on_gone([&gone] { gone.set_value(); });
-    }};
+                    if (request.path == "/") return responder->send(text_response("fine"));
+                    held = responder;
+                    held->on_gone([&gone] { gone.set_value(); });
+                }};
     ASSERT_TRUE(world.get("/"));
     const auto got = world.get("/never", 20ms);
     ASSERT_FALSE(got);
@@ -194,8 +199,8 @@ TEST_P(NetClient, a_cut_answer_is_an_error) {
     lines->add("some");
     lines->end(BodySource::State::Abort);
     World world{GetParam(), [&](Request, std::shared_ptr<Responder> responder) {
-        responder->send({.source = lines});
-    }};
+                    responder->send({.source = lines});
+                }};
     const auto got = world.get("/");
     ASSERT_FALSE(got);
     EXPECT_EQ(got.error().reason, Reason::ServiceUnavailable);
@@ -206,9 +211,9 @@ TEST_P(NetClient, a_drain_ends_watches_and_lets_requests_finish) {
     watch->add("event");
     std::promise<std::shared_ptr<Responder>> pending;
     World world{GetParam(), [&](Request request, std::shared_ptr<Responder> responder) {
-        if (request.path == "/watch") return responder->send({.source = watch});
-        pending.set_value(std::move(responder));
-    }};
+                    if (request.path == "/watch") return responder->send({.source = watch});
+                    pending.set_value(std::move(responder));
+                }};
     std::promise<bool> watch_ended, slow_ended;
     std::promise<void> seen;
     std::vector<std::unique_ptr<HttpClient::Exchange>> exchanges;
@@ -219,10 +224,9 @@ TEST_P(NetClient, a_drain_ends_watches_and_lets_requests_finish) {
              .data = [&](std::string_view) { seen.set_value(); },
              .end = [&](Result<> result) { watch_ended.set_value(result.has_value()); }}));
         exchanges.push_back(world.client->start(
-            {.target = "/slow"},
-            {.head = nullptr,
-             .data = nullptr,
-             .end = [&](Result<> result) { slow_ended.set_value(result.has_value()); }}));
+            {.target = "/slow"}, {.head = nullptr, .data = nullptr, .end = [&](Result<> result) {
+                                      slow_ended.set_value(result.has_value());
+                                  }}));
     });
     seen.get_future().get();
     const auto responder = pending.get_future().get();
@@ -243,17 +247,19 @@ TEST_P(NetClient, an_upgrade_carries_raw_bytes_or_brings_the_refusal) {
         std::unique_ptr<RawStream> stream;
     };
     World world{GetParam(), [](Request request, std::shared_ptr<Responder> responder) {
-        EXPECT_FALSE(request.http2);
-        if (request.path == "/no") return responder->send(text_response("not you", 403));
-        Headers headers;
-        headers.add("upgrade", "echo");
-        responder->upgrade(std::move(headers), [](std::unique_ptr<RawStream> stream) {
-            auto held = std::make_shared<Held>();
-            held->stream = std::move(stream);
-            held->stream->start([held](std::string_view data) { held->stream->write(data); },
-                                [held] { held->stream.reset(); });
-        });
-    }};
+                    EXPECT_FALSE(request.http2);
+                    if (request.path == "/no")
+                        return responder->send(text_response("not you", 403));
+                    Headers headers;
+                    headers.add("upgrade", "echo");
+                    responder->upgrade(std::move(headers), [](std::unique_ptr<RawStream> stream) {
+                        auto held = std::make_shared<Held>();
+                        held->stream = std::move(stream);
+                        held->stream->start(
+                            [held](std::string_view data) { held->stream->write(data); },
+                            [held] { held->stream.reset(); });
+                    });
+                }};
     ClientRequest request{.method = "POST", .target = "/echo"};
     request.headers.add("connection", "Upgrade");
     request.headers.add("upgrade", "echo");
@@ -288,9 +294,9 @@ TEST_P(NetClient, an_upgrade_carries_raw_bytes_or_brings_the_refusal) {
 
 TEST(NetHttp2, the_clients_certificate_is_its_identity) {
     World world{Over::Tls2, [](Request request, std::shared_ptr<Responder> responder) {
-        EXPECT_TRUE(request.http2);
-        responder->send(text_response(request.peer->certificate->common_name));
-    }};
+                    EXPECT_TRUE(request.http2);
+                    responder->send(text_response(request.peer->certificate->common_name));
+                }};
     EXPECT_EQ(world.get("/")->body, "jane");
 }
 
@@ -348,8 +354,7 @@ TEST(NetEndpoint, a_wrong_authority_is_named_in_the_error) {
     const auto executor = make_thread_pool(os_clock());
     LoopThread thread{os_clock(), "client"};
     const auto client = make_http_client(
-        thread.loop(),
-        {.host = "127.0.0.1", .port = server.port(), .tls = others.anonymous_tls()});
+        thread.loop(), {.host = "127.0.0.1", .port = server.port(), .tls = others.anonymous_tls()});
     const auto got = fetch(*executor, thread.loop(), *client, {.target = "/"});
     ASSERT_FALSE(got);
     EXPECT_NE(got.error().message.find("certificate"), std::string::npos) << got.error().message;
@@ -386,15 +391,16 @@ TEST(NetEndpoint, connect_raw_gives_a_stream_or_the_reason) {
 
 TEST(NetEndpoint, closing_the_client_ends_what_is_under_way) {
     World world{Over::Tls2, [](Request, std::shared_ptr<Responder> responder) {
-        const auto loop = &responder->loop();
-        loop->after(1h, [responder] {});
-    }};
+                    const auto loop = &responder->loop();
+                    loop->after(1h, [responder] {});
+                }};
     std::promise<Result<>> ended;
     std::unique_ptr<HttpClient::Exchange> exchange;
     world.on_loop([&] {
         exchange = world.client->start(
-            {.target = "/"}, {.head = nullptr, .data = nullptr,
-                              .end = [&](Result<> result) { ended.set_value(std::move(result)); }});
+            {.target = "/"}, {.head = nullptr, .data = nullptr, .end = [&](Result<> result) {
+                                  ended.set_value(std::move(result));
+                              }});
     });
     world.client.reset();
     EXPECT_FALSE(ended.get_future().get());

@@ -52,7 +52,8 @@ class EpollWatch final : public Loop::Watch {
 class EpollLoop final : public Loop {
   public:
     explicit EpollLoop(Clock& clock)
-        : clock_{clock}, epoll_{::epoll_create1(EPOLL_CLOEXEC)},
+        : clock_{clock},
+          epoll_{::epoll_create1(EPOLL_CLOEXEC)},
           bell_{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)} {
         ASSERT(epoll_ && bell_);   // out of descriptors at start: nothing can work
         epoll_event event{.events = EPOLLIN, .data = {.u64 = bell_key}};
@@ -183,9 +184,7 @@ class EpollLoop final : public Loop {
     };
     static constexpr uint64_t bell_key = UINT64_MAX;
 
-    uint64_t key_of(uint32_t slot) const {
-        return uint64_t{slots_[slot].generation} << 32 | slot;
-    }
+    uint64_t key_of(uint32_t slot) const { return uint64_t{slots_[slot].generation} << 32 | slot; }
 
     void release(uint32_t slot) {
         auto gone = std::move(slots_[slot].registration);

@@ -23,7 +23,13 @@ struct SocketPair {
 TEST(NetLoop, tasks_run_in_order_and_those_posted_before_stop_still_run) {
     const auto loop = make_loop(os_clock());
     std::vector<int> seen;
-    loop->post([&] { seen.push_back(1); loop->post([&] { seen.push_back(3); loop->stop(); }); });
+    loop->post([&] {
+        seen.push_back(1);
+        loop->post([&] {
+            seen.push_back(3);
+            loop->stop();
+        });
+    });
     loop->post([&] { seen.push_back(2); });
     loop->run();
     EXPECT_EQ(seen, (std::vector{1, 2, 3}));
@@ -39,7 +45,10 @@ TEST(NetLoop, timers_run_by_time_then_by_age_and_a_cancelled_one_does_not) {
     SetClock clock;
     const auto loop = make_loop(clock);
     std::vector<int> seen;
-    loop->after(2ms, [&] { seen.push_back(3); loop->stop(); });
+    loop->after(2ms, [&] {
+        seen.push_back(3);
+        loop->stop();
+    });
     loop->after(1ms, [&] { seen.push_back(1); });
     loop->after(1ms, [&] { seen.push_back(2); });
     const auto never = loop->after(1ms, [&] { seen.push_back(99); });

@@ -5,7 +5,9 @@
 namespace skiff::net {
 
 Opening::Opening(Loop& loop, Endpoint endpoint, Transport::ClientTls tls)
-    : loop_{loop}, endpoint_{std::move(endpoint)}, tls_{std::move(tls)},
+    : loop_{loop},
+      endpoint_{std::move(endpoint)},
+      tls_{std::move(tls)},
       target_{endpoint_.host, endpoint_.port, endpoint_.unix_path} {}
 
 Opening::~Opening() {
@@ -29,9 +31,9 @@ void Opening::dialled(Result<Fd> fd) {
         if (!self) return;
         self->timer_ = TimerId::None;
         self->channel_->close();
-        self->finish(fail(Reason::ServiceUnavailable,
-                          concat("connect to ", self->target_.text(),
-                                 ": TLS handshake: no answer in time")));
+        self->finish(fail(
+            Reason::ServiceUnavailable,
+            concat("connect to ", self->target_.text(), ": TLS handshake: no answer in time")));
     });
     channel_->start(*this);
 }

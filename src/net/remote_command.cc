@@ -13,7 +13,7 @@ namespace {
 
 constexpr Duration stream_creation_timeout = 30s;   // upstream's
 constexpr std::string_view remote_command_names[] = {
-    "v5.channel.k8s.io", "v4.channel.k8s.io",    "v4.base64.channel.k8s.io",
+    "v5.channel.k8s.io", "v4.channel.k8s.io",     "v4.base64.channel.k8s.io",
     "channel.k8s.io",    "base64.channel.k8s.io", "",
 };
 constexpr std::string_view port_forward_names[] = {"v4.channel.k8s.io", "v4.base64.channel.k8s.io",
@@ -162,7 +162,8 @@ class ChannelBridge : public WebSocketBridge {
     ChannelBridge(std::unique_ptr<RawStream> client, std::unique_ptr<RawStream> backend,
                   std::string_view protocol, BridgeDone done)
         : WebSocketBridge{std::move(client), std::move(backend), std::move(done)},
-          base64_{protocol.find("base64.") != std::string_view::npos}, writer_{out_},
+          base64_{protocol.find("base64.") != std::string_view::npos},
+          writer_{out_},
           spdy_{spdy_sink()} {}
 
     void begin() final {
@@ -350,9 +351,8 @@ class RemoteCommandBridge : public ChannelBridge {
     }
     void stream_failed(const std::string& message) override {
         if (!has_status_) return send_channel(ErrorChannel, message);
-        send_channel(ErrorChannel,
-                     concat(R"({"metadata":{},"status":"Failure","message":")", message,
-                            R"(","reason":"InternalError","code":500})"));
+        send_channel(ErrorChannel, concat(R"({"metadata":{},"status":"Failure","message":")",
+                                          message, R"(","reason":"InternalError","code":500})"));
     }
 
     RemoteCommand command_;
@@ -374,9 +374,8 @@ class PortForwardBridge : public ChannelBridge {
     void open_streams() override {
         for (unsigned i = 0; i < ports_.size(); ++i) {
             const auto headers = [&](const char* type) {
-                return SpdyHeaders{{"streamtype", type},
-                                   {"port", concat(ports_[i])},
-                                   {"requestid", concat(i)}};
+                return SpdyHeaders{
+                    {"streamtype", type}, {"port", concat(ports_[i])}, {"requestid", concat(i)}};
             };
             errors_.push_back(open(2 * i + 1, headers("error")));
             data_.push_back(open(2 * i, headers("data")));

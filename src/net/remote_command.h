@@ -31,7 +31,7 @@ struct RemoteCommand {   // as the runtime was asked for
     bool stdin = false;
     bool stdout = false;
     bool stderr = false;
-    bool tty = false;    // then there is a resize channel
+    bool tty = false;   // then there is a resize channel
 };
 
 using BridgeDone = std::function<void()>;

@@ -57,17 +57,17 @@ class NetRemoteCommand : public testing::Test {
     NetRemoteCommand() {
         ws_ = std::make_unique<WebSocketReader>(
             WebSocketReader::Peer::Server,
-            WebSocketSink{
-                .data =
-                    [this](bool text, bool first, bool last, std::string_view piece) {
-                        ASSERT_TRUE(first && last);
-                        const int channel = static_cast<unsigned char>(piece[0]);
-                        seen_.push_back(text ? concat("text ", piece)
-                                             : concat(channel, " ", piece.substr(1)));
-                    },
-                .close = [this](uint16_t code, std::string_view reason) {
-                    seen_.push_back(concat("close ", code, " ", reason));
-                }});
+            WebSocketSink{.data =
+                              [this](bool text, bool first, bool last, std::string_view piece) {
+                                  ASSERT_TRUE(first && last);
+                                  const int channel = static_cast<unsigned char>(piece[0]);
+                                  seen_.push_back(text ? concat("text ", piece)
+                                                       : concat(channel, " ", piece.substr(1)));
+                              },
+                          .close =
+                              [this](uint16_t code, std::string_view reason) {
+                                  seen_.push_back(concat("close ", code, " ", reason));
+                              }});
         SpdySink sink;
         sink.syn_stream = [this](const SpdySynStream& frame) {
             asked_.push_back(concat("syn ", frame.stream));
@@ -126,7 +126,7 @@ class NetRemoteCommand : public testing::Test {
     std::shared_ptr<Wire> client_ = std::make_shared<Wire>();
     std::shared_ptr<Wire> backend_ = std::make_shared<Wire>();
     bool replies_ = true;
-    std::string reply_;               // SPDY frames of the server
+    std::string reply_;   // SPDY frames of the server
     SpdyWriter writer_{reply_};
     std::unique_ptr<WebSocketReader> ws_;
     std::unique_ptr<SpdyReader> spdy_;
@@ -238,9 +238,10 @@ TEST_F(NetRemoteCommand, a_lost_runtime_is_a_failure_in_the_clients_terms) {
     on_end();
     settle();
     ASSERT_EQ(seen_.size(), 2u);
-    EXPECT_EQ(seen_[0], "3 {\"metadata\":{},\"status\":\"Failure\",\"message\":"
-                        "\"the container runtime closed the connection\","
-                        "\"reason\":\"InternalError\",\"code\":500}");
+    EXPECT_EQ(seen_[0],
+              "3 {\"metadata\":{},\"status\":\"Failure\",\"message\":"
+              "\"the container runtime closed the connection\","
+              "\"reason\":\"InternalError\",\"code\":500}");
     EXPECT_EQ(seen_[1], "close 1011 the container runtime closed the connection");
 }
 
@@ -294,11 +295,11 @@ TEST_F(NetRemoteCommand, ports_are_forwarded_over_two_channels_each) {
     bridge_port_forward(stream(client_), stream(backend_), "v4.channel.k8s.io", {80, 8080},
                         [this] { ++done_; });
     settle();
-    EXPECT_EQ(asked_, (Lines{"syn 1 streamtype=error port=80 requestid=0",
-                             "syn 3 streamtype=data port=80 requestid=0",
-                             "syn 5 streamtype=error port=8080 requestid=1",
-                             "syn 7 streamtype=data port=8080 requestid=1", "data 1 fin ",
-                             "data 5 fin "}));
+    EXPECT_EQ(asked_,
+              (Lines{"syn 1 streamtype=error port=80 requestid=0",
+                     "syn 3 streamtype=data port=80 requestid=0",
+                     "syn 5 streamtype=error port=8080 requestid=1",
+                     "syn 7 streamtype=data port=8080 requestid=1", "data 1 fin ", "data 5 fin "}));
     const std::string eighty{"P\0", 2};
     EXPECT_EQ(seen_, (Lines{"0 " + eighty, "1 " + eighty, "2 \x90\x1f", "3 \x90\x1f"}));
     asked_.clear();
@@ -324,7 +325,9 @@ TEST_F(NetRemoteCommand, a_tunnel_carries_raw_bytes) {
     client_->on_data(frame);
     EXPECT_EQ(backend_->written, "\x80\x03rest");
     backend_->on_data("answer");
-    EXPECT_EQ(client_->written, "\x82\x06" "answer");
+    EXPECT_EQ(client_->written,
+              "\x82\x06"
+              "answer");
     const auto on_end = backend_->on_end;
     on_end();
     EXPECT_TRUE(client_->written.ends_with("\x88\x02\x03\xe8"));

@@ -73,7 +73,9 @@ void set_socket_options(int fd) {
 class Greeter final : public Connection {
   public:
     Greeter(std::shared_ptr<Hub> hub, std::shared_ptr<Channel> channel, Peer peer)
-        : hub_{std::move(hub)}, channel_{std::move(channel)}, peer_{std::move(peer)},
+        : hub_{std::move(hub)},
+          channel_{std::move(channel)},
+          peer_{std::move(peer)},
           deadline_{hub_->loop, [this] { cut(); }} {}
 
     void begin(std::string_view) override {
@@ -355,11 +357,11 @@ Result<Fd> listen_tcp(const std::string& address, uint16_t port) {
     if (parsed.storage.ss_family == AF_INET6)   // "::" means every address, of both kinds
         ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&parsed.storage), parsed.size) != 0)
-        return fail_errno(doing, errno, errno == EADDRINUSE ? Reason::AlreadyExists
-                                                            : Reason::InternalError);
+        return fail_errno(doing, errno,
+                          errno == EADDRINUSE ? Reason::AlreadyExists : Reason::InternalError);
     if (::listen(fd.get(), SOMAXCONN) != 0)
-        return fail_errno(doing, errno, errno == EADDRINUSE ? Reason::AlreadyExists
-                                                            : Reason::InternalError);
+        return fail_errno(doing, errno,
+                          errno == EADDRINUSE ? Reason::AlreadyExists : Reason::InternalError);
     return fd;
 }
 

@@ -24,14 +24,14 @@ int main(int count, char** arguments) {
     }
     const Slice body{Bytes{"hello, world\n"}};
     const auto loop = net::make_loop(os_clock());
-    auto server = net::make_server(
-        {loop.get()}, *std::move(listener), tls,
-        [&body](net::Request, std::shared_ptr<net::Responder> responder) {
-            net::Response response;
-            response.headers.add("content-type", "text/plain");
-            response.body.push_back(body);
-            responder->send(std::move(response));
-        });
+    auto server =
+        net::make_server({loop.get()}, *std::move(listener), tls,
+                         [&body](net::Request, std::shared_ptr<net::Responder> responder) {
+                             net::Response response;
+                             response.headers.add("content-type", "text/plain");
+                             response.body.push_back(body);
+                             responder->send(std::move(response));
+                         });
     if (!server) return 1;
     loop->run();
 }

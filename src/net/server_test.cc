@@ -27,8 +27,9 @@ TEST(NetHttp1, requests_are_answered_and_the_connection_is_kept) {
     client.send("POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe");
     client.send("llo");
     EXPECT_EQ(client.read_answer().body, "POST /p? hello");
-    client.send("POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                "3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: y\r\n\r\n");
+    client.send(
+        "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: y\r\n\r\n");
     EXPECT_EQ(client.read_answer().body, "POST /c? abcde");
     client.send("HEAD /h HTTP/1.1\r\nHost: x\r\n\r\n");
     answer = client.read_answer("HEAD");
@@ -187,8 +188,9 @@ TEST(NetHttp1, an_upgrade_hands_over_bytes_that_came_with_the_head) {
         });
     }};
     Client client{server.port()};
-    client.send("POST /exec HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
-                "Content-Length: 0\r\n\r\nearly");
+    client.send(
+        "POST /exec HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
+        "Content-Length: 0\r\n\r\nearly");
     const auto answer = client.read_answer();
     EXPECT_EQ(answer.status, 101);
     EXPECT_EQ(answer.headers.find("upgrade"), "SPDY/3.1");
@@ -223,9 +225,8 @@ TEST(NetHttp1, a_slow_reader_holds_the_source_back) {
 
 TEST(NetHttp1, a_streamed_answer_flows_as_its_source_wakes) {
     const auto lines = std::make_shared<Lines>();
-    TestServer server{[&](Request, std::shared_ptr<Responder> responder) {
-        responder->send({.source = lines});
-    }};
+    TestServer server{
+        [&](Request, std::shared_ptr<Responder> responder) { responder->send({.source = lines}); }};
     Client client{server.port()};
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.0\r\n\r\n");
     lines->add("one\n");
@@ -247,9 +248,8 @@ TEST(NetHttp1, an_aborted_source_is_seen_as_a_cut_body) {
     const auto lines = std::make_shared<Lines>();
     lines->add("some");
     lines->end(BodySource::State::Abort);
-    TestServer server{[&](Request, std::shared_ptr<Responder> responder) {
-        responder->send({.source = lines});
-    }};
+    TestServer server{
+        [&](Request, std::shared_ptr<Responder> responder) { responder->send({.source = lines}); }};
     Client client{server.port()};
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT_EQ(client.read_answer().status, 0);
@@ -311,14 +311,15 @@ TEST(NetTls, client_certificates_are_asked_for_but_not_demanded) {
     const Certificates certificates;
     const Certificates others;
     TestServer server{[](Request request, std::shared_ptr<Responder> responder) {
-        const auto& peer = *request.peer;
-        EXPECT_EQ(peer.address, "127.0.0.1");
-        EXPECT_TRUE(peer.tls);
-        responder->send(text_response(
-            peer.certificate ? concat(peer.certificate->common_name, ": ",
-                                      join(peer.certificate->organizations, " "))
-                             : concat("nobody ", peer.certificate_problem)));
-    }, certificates.server_tls()};
+                          const auto& peer = *request.peer;
+                          EXPECT_EQ(peer.address, "127.0.0.1");
+                          EXPECT_TRUE(peer.tls);
+                          responder->send(text_response(
+                              peer.certificate ? concat(peer.certificate->common_name, ": ",
+                                                        join(peer.certificate->organizations, " "))
+                                               : concat("nobody ", peer.certificate_problem)));
+                      },
+                      certificates.server_tls()};
     const auto ask = [&](const std::shared_ptr<TlsContext>& tls) {
         Client client{server.port(), tls, {.server_name = "127.0.0.1"}};
         EXPECT_TRUE(client.connected()) << client.transport().problem();
@@ -336,7 +337,8 @@ TEST(NetTls, client_certificates_are_asked_for_but_not_demanded) {
 TEST(NetTls, without_alpn_http_1_1_is_spoken) {
     const Certificates certificates;
     TestServer server{echo, certificates.server_tls()};
-    Client client{server.port(), certificates.anonymous_tls(),
+    Client client{server.port(),
+                  certificates.anonymous_tls(),
                   {.server_name = "localhost", .offer_any = false}};
     ASSERT_TRUE(client.connected());
     EXPECT_EQ(client.transport().alpn(), "");
@@ -363,9 +365,11 @@ TEST(NetTls, certificate_and_roots_are_swapped_while_running) {
     const Certificates before;
     const Certificates after;
     const auto tls = before.server_tls();
-    TestServer server{[](Request request, std::shared_ptr<Responder> responder) {
-        responder->send(text_response(request.peer->certificate ? "known" : "unknown"));
-    }, tls};
+    TestServer server{
+        [](Request request, std::shared_ptr<Responder> responder) {
+            responder->send(text_response(request.peer->certificate ? "known" : "unknown"));
+        },
+        tls};
     Client old{server.port(), before.client_tls(), {.server_name = "127.0.0.1"}};
     ASSERT_TRUE(tls->use(after.server.certificate_pem, after.server.key_pem));
     ASSERT_TRUE(tls->trust(after.ca.certificate_pem));
@@ -376,8 +380,8 @@ TEST(NetTls, certificate_and_roots_are_swapped_while_running) {
         client->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
         EXPECT_EQ(client->read_answer().body, "known");
     }
-    EXPECT_FALSE((Client{server.port(), before.client_tls(), {.server_name = "127.0.0.1"}}
-                      .connected()));
+    EXPECT_FALSE(
+        (Client{server.port(), before.client_tls(), {.server_name = "127.0.0.1"}}.connected()));
 }
 
 TEST(NetTls, a_handshake_that_does_not_come_is_cut) {
@@ -421,7 +425,7 @@ TEST(NetServer, drain_finishes_requests_ends_watches_and_cuts_the_rest_at_the_de
     responder->send(text_response("done"));
     EXPECT_EQ(slow.read_answer().body, "done");
     EXPECT_EQ(slow.read_to_end(), "");
-    EXPECT_EQ(logging.read_to_end(), "");             // cut
+    EXPECT_EQ(logging.read_to_end(), "");   // cut
     drained.get_future().get();
     EXPECT_EQ(server.server->connections(), 0u);
 }
@@ -437,10 +441,11 @@ TEST(NetServer, its_end_closes_every_connection_and_tells_who_holds_one) {
         }
         responder->upgrade({}, [&](std::unique_ptr<RawStream> taken) {
             stream = std::move(taken);
-            stream->start([](std::string_view) {}, [&] {
-                stream.reset();
-                stream_ended.set_value();
-            });
+            stream->start([](std::string_view) {},
+                          [&] {
+                              stream.reset();
+                              stream_ended.set_value();
+                          });
             upgraded.set_value();
         });
     }};

@@ -104,14 +104,14 @@ class SpdyReader {
     SpdySink sink_;
     std::unique_ptr<Inflate> inflate_;
     bool failed_ = false;
-    std::string pending_;       // a frame's head, or a control frame, in the making
+    std::string pending_;   // a frame's head, or a control frame, in the making
     bool in_control_ = false;
     bool in_data_ = false;
     uint16_t type_ = 0;
     uint8_t flags_ = 0;
-    uint32_t stream_ = 0;       // of data
-    uint32_t length_ = 0;       // of the frame's payload
-    uint32_t left_ = 0;         // of data's payload
+    uint32_t stream_ = 0;   // of data
+    uint32_t length_ = 0;   // of the frame's payload
+    uint32_t left_ = 0;     // of data's payload
 };
 
 }   // namespace skiff::net

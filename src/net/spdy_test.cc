@@ -69,13 +69,12 @@ TEST(NetSpdy, frames_without_headers_have_the_specifications_bytes) {
     writer.ping(2);
     writer.goaway(7, 0);
     writer.window_update(5, 65536);
-    EXPECT_EQ(hex(out), hex(bytes_of({
-        0, 0, 0, 1, 1, 0, 0, 2, 'h', 'i',
-        0x80, 3, 0, 3, 0, 0, 0, 8, 0, 0, 0, 3, 0, 0, 0, 5,
-        0x80, 3, 0, 4, 0, 0, 0, 12, 0, 0, 0, 1, 1, 0, 0, 4, 0, 0, 0, 100,
-        0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 2,
-        0x80, 3, 0, 7, 0, 0, 0, 8, 0, 0, 0, 7, 0, 0, 0, 0,
-        0x80, 3, 0, 9, 0, 0, 0, 8, 0, 0, 0, 5, 0, 1, 0, 0})));
+    EXPECT_EQ(hex(out),
+              hex(bytes_of({0, 0, 0,    1, 1,    0, 0, 2, 'h',  'i', 0x80, 3, 0, 3, 0, 0,  0, 8,
+                            0, 0, 0,    3, 0,    0, 0, 5, 0x80, 3,   0,    4, 0, 0, 0, 12, 0, 0,
+                            0, 1, 1,    0, 0,    4, 0, 0, 0,    100, 0x80, 3, 0, 6, 0, 0,  0, 4,
+                            0, 0, 0,    2, 0x80, 3, 0, 7, 0,    0,   0,    8, 0, 0, 0, 7,  0, 0,
+                            0, 0, 0x80, 3, 0,    9, 0, 0, 0,    8,   0,    0, 0, 5, 0, 1,  0, 0})));
     Reading reading;
     ASSERT_TRUE(reading.reader->feed(out));
     EXPECT_EQ(reading.calls, (Calls{"data 1 fin hi", "rst 3 5", "settings 1:4=100", "ping 2",
@@ -97,7 +96,10 @@ TEST(NetSpdy, headers_pass_from_frame_to_frame_of_one_compression) {
     std::string out;
     SpdyWriter writer{out};
     writer.syn_stream({.stream = 1, .headers = {{"streamType", "error"}, {"port", "80"}}});
-    writer.syn_stream({.stream = 3, .associated = 1, .priority = 7, .fin = true,
+    writer.syn_stream({.stream = 3,
+                       .associated = 1,
+                       .priority = 7,
+                       .fin = true,
                        .unidirectional = true,
                        .headers = {{"streamtype", "data"}, {"port", "80"}}});
     writer.syn_reply(1, {});
@@ -143,8 +145,8 @@ TEST(NetSpdy, more_data_than_a_frame_holds_is_cut) {
 
 TEST(NetSpdy, unknown_frames_are_passed_over_and_malformed_ones_end_the_connection) {
     Reading reading;
-    ASSERT_TRUE(reading.reader->feed(bytes_of({0x80, 3, 0, 42, 0, 0, 0, 1, 9,
-                                               0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 2})));
+    ASSERT_TRUE(reading.reader->feed(
+        bytes_of({0x80, 3, 0, 42, 0, 0, 0, 1, 9, 0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 2})));
     EXPECT_EQ(reading.calls, Calls{"ping 2"});
     const struct {
         const char* why;

@@ -150,10 +150,13 @@ struct Certificates {
         auto using_it = base;
         using_it.client_auth = true;
         ca = make_ca("test-ca", base.not_before, base.not_after).value();
-        server = issue(ca, {.common_name = "server", .dns_names = {"localhost"},
-                            .addresses = {"127.0.0.1"}}, serving).value();
-        client = issue(ca, {.common_name = "jane", .organizations = {"devs", "ops"}}, using_it)
-                     .value();
+        server =
+            issue(ca,
+                  {.common_name = "server", .dns_names = {"localhost"}, .addresses = {"127.0.0.1"}},
+                  serving)
+                .value();
+        client =
+            issue(ca, {.common_name = "jane", .organizations = {"devs", "ops"}}, using_it).value();
     }
     std::shared_ptr<TlsContext> server_tls() const {
         return make_server_tls(server.certificate_pem, server.key_pem, ca.certificate_pem).value();

@@ -14,8 +14,8 @@ enum class Role { Server, Client, UnverifiedClient };
 // authenticator answers. Anonymous and token users must not be cut off by a stale certificate.
 int note_verify_problem(int fine, X509_STORE_CTX* store) {
     if (fine) return 1;
-    auto* ssl = static_cast<SSL*>(
-        X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    auto* ssl =
+        static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
     if (!SSL_get_ex_data(ssl, verify_problem_index())) {
         const auto problem = static_cast<intptr_t>(X509_STORE_CTX_get_error(store));
         SSL_set_ex_data(ssl, verify_problem_index(), reinterpret_cast<void*>(problem));

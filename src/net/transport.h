@@ -21,8 +21,8 @@ class Transport {
         size_t bytes = 0;
     };
     struct ClientTls {
-        std::string server_name;   // a DNS name or an address; checked, and sent when a name
-        bool offer_http2 = false;  // without it no ALPN at all: some peers want that for upgrades
+        std::string server_name;    // a DNS name or an address; checked, and sent when a name
+        bool offer_http2 = false;   // without it no ALPN at all: some peers want that for upgrades
         bool offer_any = true;
     };
 
@@ -41,7 +41,7 @@ class Transport {
 
     int fd() const { return fd_.get(); }
     bool tls() const { return ssl_ != nullptr; }
-    std::string_view alpn() const;   // "" when none was agreed on
+    std::string_view alpn() const;                            // "" when none was agreed on
     const std::string& problem() const { return problem_; }   // after Failed
     bool plain_http_on_tls() const { return plain_http_; }    // after a failed handshake
     // What the client presented: a verified certificate, or the reason why it is none.

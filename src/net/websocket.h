@@ -79,12 +79,12 @@ class WebSocketReader {
     WebSocketSink sink_;
     bool stopped_ = false;
     uint16_t close_code_ = websocket_close::protocol_error;
-    std::string head_;        // a frame's header in the making
-    std::string control_;     // a control frame's payload in the making
+    std::string head_;      // a frame's header in the making
+    std::string control_;   // a control frame's payload in the making
     bool in_payload_ = false;
-    bool last_ = false;       // FIN of the frame
+    bool last_ = false;   // FIN of the frame
     WebSocketOpcode opcode_ = WebSocketOpcode::Continuation;
-    uint64_t left_ = 0;       // payload still to come
+    uint64_t left_ = 0;   // payload still to come
     char mask_[4] = {};
     unsigned mask_at_ = 0;
     bool in_message_ = false;

@@ -56,22 +56,20 @@ TEST(NetWebSocket, frames_have_the_bytes_of_the_rfc) {
         std::string frame;
         std::string head;
     } rows[] = {
-        {"a single unmasked text",
-         frame(WebSocketOpcode::Text, "Hello"),
+        {"a single unmasked text", frame(WebSocketOpcode::Text, "Hello"),
          bytes_of({0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f})},
-        {"a single masked text",
-         frame(WebSocketOpcode::Text, "Hello", true, mask),
+        {"a single masked text", frame(WebSocketOpcode::Text, "Hello", true, mask),
          bytes_of({0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58})},
-        {"a first fragment",
-         frame(WebSocketOpcode::Text, "Hel", false),
+        {"a first fragment", frame(WebSocketOpcode::Text, "Hel", false),
          bytes_of({0x01, 0x03, 0x48, 0x65, 0x6c})},
-        {"256 bytes",
-         frame(WebSocketOpcode::Binary, long_text),
+        {"256 bytes", frame(WebSocketOpcode::Binary, long_text),
          bytes_of({0x82, 0x7e, 0x01, 0x00}) + long_text},
-        {"64 KiB",
-         frame(WebSocketOpcode::Binary, longer),
+        {"64 KiB", frame(WebSocketOpcode::Binary, longer),
          bytes_of({0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0}) + longer},
-        {"a close", frame(WebSocketOpcode::Close, "\x03\xe8" "bye"),
+        {"a close",
+         frame(WebSocketOpcode::Close,
+               "\x03\xe8"
+               "bye"),
          bytes_of({0x88, 0x05, 0x03, 0xe8, 'b', 'y', 'e'})},
     };
     for (const auto& row : rows) EXPECT_TRUE(row.frame == row.head) << row.why;
@@ -87,9 +85,8 @@ TEST(NetWebSocket, messages_come_whole_and_in_fragments_with_pings_between) {
     append_websocket_frame(wire, WebSocketOpcode::Text, "after the end", true, mask);
     Reading reading;
     EXPECT_TRUE(reading.reader->feed(wire));
-    EXPECT_EQ(reading.calls,
-              (Reading::Calls{"text first Hel", "ping are you there", "text last lo",
-                              "binary first last ", "close 1001 going"}));
+    EXPECT_EQ(reading.calls, (Reading::Calls{"text first Hel", "ping are you there", "text last lo",
+                                             "binary first last ", "close 1001 going"}));
 }
 
 TEST(NetWebSocket, bytes_may_arrive_one_by_one) {

@@ -12,7 +12,9 @@ bool term_matches(const auto& expressions, const auto& lookup) {
     return std::ranges::all_of(expressions, [&](const auto& requirement) {
         const std::optional<std::string_view> value = lookup(std::string_view{requirement.key});
         const auto listed = [&] {
-            return value && std::ranges::any_of(requirement.values, [&](const auto& one) { return std::string_view{one} == *value; });
+            return value && std::ranges::any_of(requirement.values, [&](const auto& one) {
+                       return std::string_view{one} == *value;
+                   });
         };
         const std::string_view op = requirement.operator_;
         if (op == "In") return listed();
@@ -21,7 +23,9 @@ bool term_matches(const auto& expressions, const auto& lookup) {
         if (op == "DoesNotExist") return !value.has_value();
         if (op != "Gt" && op != "Lt") return false;
         const auto have = value ? parse_number<int64_t>(*value) : std::nullopt;
-        const auto want = requirement.values.size() == 1 ? parse_number<int64_t>(std::string_view{requirement.values[0]}) : std::nullopt;
+        const auto want = requirement.values.size() == 1
+                              ? parse_number<int64_t>(std::string_view{requirement.values[0]})
+                              : std::nullopt;
         if (!have || !want) return false;
         return op == "Gt" ? *have > *want : *have < *want;
     });
@@ -41,7 +45,9 @@ bool selects(const auto& term, const view::Node& node) {
     return term_matches(term.matchExpressions, label) && term_matches(term.matchFields, field);
 }
 
-std::string fits_name(const view::Pod&, const NodeInfo& node) { return node.node ? "" : "node(s) not found"; }
+std::string fits_name(const view::Pod&, const NodeInfo& node) {
+    return node.node ? "" : "node(s) not found";
+}
 
 std::string fits_unschedulable(const view::Pod& pod, const NodeInfo& node) {
     if (!node.node->spec.unschedulable) return {};
@@ -53,17 +59,21 @@ std::string fits_taints(const view::Pod& pod, const NodeInfo& node) {
     for (const auto& taint : node.node->spec.taints) {
         if (taint.effect != "NoSchedule" && taint.effect != "NoExecute") continue;
         if (!tolerates(pod, taint.key, taint.value, taint.effect))
-            return concat("node(s) had untolerated taint {", std::string_view{taint.key}, ": ", std::string_view{taint.value}, "}");
+            return concat("node(s) had untolerated taint {", std::string_view{taint.key}, ": ",
+                          std::string_view{taint.value}, "}");
     }
     return {};
 }
 
 std::string fits_selector(const view::Pod& pod, const NodeInfo& node) {
-    return node_selected(pod, *node.node) ? "" : "node(s) didn't match Pod's node affinity/selector";
+    return node_selected(pod, *node.node) ? ""
+                                          : "node(s) didn't match Pod's node affinity/selector";
 }
 
 std::string fits_ports(const view::Pod& pod, const NodeInfo& node) {
-    return node.ports_free(host_ports_of(pod)) ? "" : "node(s) didn't have free ports for the requested pod ports";
+    return node.ports_free(host_ports_of(pod))
+               ? ""
+               : "node(s) didn't have free ports for the requested pod ports";
 }
 
 std::string fits_resources(const view::Pod& pod, const NodeInfo& node) {
@@ -71,15 +81,19 @@ std::string fits_resources(const view::Pod& pod, const NodeInfo& node) {
     const auto wanted = requests_of(pod);
     const auto has = node.allocatable();
     const auto& taken = node.requested();
-    if (wanted.cpu_milli > 0 && wanted.cpu_milli > has.cpu_milli - taken.cpu_milli) return "Insufficient cpu";
-    if (wanted.memory_bytes > 0 && wanted.memory_bytes > has.memory_bytes - taken.memory_bytes) return "Insufficient memory";
-    if (wanted.ephemeral_bytes > 0 && wanted.ephemeral_bytes > has.ephemeral_bytes - taken.ephemeral_bytes)
+    if (wanted.cpu_milli > 0 && wanted.cpu_milli > has.cpu_milli - taken.cpu_milli)
+        return "Insufficient cpu";
+    if (wanted.memory_bytes > 0 && wanted.memory_bytes > has.memory_bytes - taken.memory_bytes)
+        return "Insufficient memory";
+    if (wanted.ephemeral_bytes > 0 &&
+        wanted.ephemeral_bytes > has.ephemeral_bytes - taken.ephemeral_bytes)
         return "Insufficient ephemeral-storage";
     for (const auto& [name, amount] : wanted.others) {
         if (amount == 0) continue;
         const auto offered = has.others.find(name);
         const auto used = taken.others.find(name);
-        const auto left = (offered == has.others.end() ? 0 : offered->second) - (used == taken.others.end() ? 0 : used->second);
+        const auto left = (offered == has.others.end() ? 0 : offered->second) -
+                          (used == taken.others.end() ? 0 : used->second);
         if (amount > left) return concat("Insufficient ", name);
     }
     return {};
@@ -92,20 +106,24 @@ Resources counted(Resources wanted) {
     return wanted;
 }
 
-int64_t free_share(int64_t taken, int64_t has) { return has <= 0 || taken > has ? 0 : (has - taken) * 100 / has; }
+int64_t free_share(int64_t taken, int64_t has) {
+    return has <= 0 || taken > has ? 0 : (has - taken) * 100 / has;
+}
 
 int64_t score_least_allocated(const view::Pod& pod, const NodeInfo& node) {
     const auto wanted = counted(requests_of(pod));
     const auto has = node.allocatable();
     return (free_share(node.requested().cpu_milli + wanted.cpu_milli, has.cpu_milli) +
-            free_share(node.requested().memory_bytes + wanted.memory_bytes, has.memory_bytes)) / 2;
+            free_share(node.requested().memory_bytes + wanted.memory_bytes, has.memory_bytes)) /
+           2;
 }
 
 int64_t score_balanced(const view::Pod& pod, const NodeInfo& node) {
     const auto wanted = counted(requests_of(pod));
     const auto has = node.allocatable();
     const auto cpu = free_share(node.requested().cpu_milli + wanted.cpu_milli, has.cpu_milli);
-    const auto memory = free_share(node.requested().memory_bytes + wanted.memory_bytes, has.memory_bytes);
+    const auto memory =
+        free_share(node.requested().memory_bytes + wanted.memory_bytes, has.memory_bytes);
     return 100 - std::abs(cpu - memory);
 }
 
@@ -116,7 +134,9 @@ int64_t score_few_pods(const view::Pod&, const NodeInfo& node) {
 int64_t score_soft_taints(const view::Pod& pod, const NodeInfo& node) {
     int64_t untolerated = 0;
     for (const auto& taint : node.node->spec.taints)
-        if (taint.effect == "PreferNoSchedule" && !tolerates(pod, taint.key, taint.value, taint.effect)) ++untolerated;
+        if (taint.effect == "PreferNoSchedule" &&
+            !tolerates(pod, taint.key, taint.value, taint.effect))
+            ++untolerated;
     return untolerated ? 100 / (1 + untolerated) : 100;
 }
 
@@ -124,17 +144,21 @@ int64_t score_preferred_affinity(const view::Pod& pod, const NodeInfo& node) {
     if (!pod.spec.affinity || !pod.spec.affinity->nodeAffinity) return 0;
     int64_t sum = 0;
     int64_t most = 0;
-    for (const auto& term : pod.spec.affinity->nodeAffinity->preferredDuringSchedulingIgnoredDuringExecution) {
+    for (const auto& term :
+         pod.spec.affinity->nodeAffinity->preferredDuringSchedulingIgnoredDuringExecution) {
         most += term.weight;
         if (selects(term.preference, *node.node)) sum += term.weight;
     }
     return most ? sum * 100 / most : 0;
 }
 
-constexpr std::array<Filter, 6> all_filters{fits_name, fits_unschedulable, fits_taints, fits_selector, fits_ports, fits_resources};
+constexpr std::array<Filter, 6> all_filters{fits_name,     fits_unschedulable, fits_taints,
+                                            fits_selector, fits_ports,         fits_resources};
 constexpr std::array all_scores{
-    NamedScore{"NodeResourcesFit", score_least_allocated, 1}, NamedScore{"NodeResourcesBalancedAllocation", score_balanced, 1},
-    NamedScore{"TaintToleration", score_soft_taints, 3}, NamedScore{"NodeAffinity", score_preferred_affinity, 2},
+    NamedScore{"NodeResourcesFit", score_least_allocated, 1},
+    NamedScore{"NodeResourcesBalancedAllocation", score_balanced, 1},
+    NamedScore{"TaintToleration", score_soft_taints, 3},
+    NamedScore{"NodeAffinity", score_preferred_affinity, 2},
     NamedScore{"PodCount", score_few_pods, 1},
 };
 
@@ -143,13 +167,15 @@ constexpr std::array all_scores{
 std::span<const Filter> filters() { return all_filters; }
 std::span<const NamedScore> scores() { return all_scores; }
 
-bool tolerates(const view::Pod& pod, std::string_view key, std::string_view value, std::string_view effect) {
+bool tolerates(const view::Pod& pod, std::string_view key, std::string_view value,
+               std::string_view effect) {
     return std::ranges::any_of(pod.spec.tolerations, [&](const auto& toleration) {
         if (!toleration.effect.empty() && toleration.effect != effect) return false;
         if (!toleration.key.empty() && toleration.key != key) return false;
         const std::string_view op = toleration.operator_;
         if (op == "Exists") return true;
-        return (op.empty() || op == "Equal") && !toleration.key.empty() && toleration.value == value;
+        return (op.empty() || op == "Equal") && !toleration.key.empty() &&
+               toleration.value == value;
     });
 }
 
@@ -159,9 +185,11 @@ bool node_selected(const view::Pod& pod, const view::Node& node) {
         if (!label || std::string_view{*label} != std::string_view{value}) return false;
     }
     if (!pod.spec.affinity || !pod.spec.affinity->nodeAffinity) return true;
-    const auto& required = pod.spec.affinity->nodeAffinity->requiredDuringSchedulingIgnoredDuringExecution;
+    const auto& required =
+        pod.spec.affinity->nodeAffinity->requiredDuringSchedulingIgnoredDuringExecution;
     if (!required) return true;
-    return std::ranges::any_of(required->nodeSelectorTerms, [&](const auto& term) { return selects(term, node); });
+    return std::ranges::any_of(required->nodeSelectorTerms,
+                               [&](const auto& term) { return selects(term, node); });
 }
 
 std::string Decision::message(size_t nodes) const {

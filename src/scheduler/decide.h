@@ -34,7 +34,9 @@ struct Decision {
 Decision decide(const view::Pod& pod, std::span<const NodeInfo* const> nodes, uint64_t tie);
 
 // Taints and tolerations (core/v1 Toleration.ToleratesTaint).
-bool tolerates(const view::Pod& pod, const std::string_view key, std::string_view value, std::string_view effect);
-bool node_selected(const view::Pod& pod, const view::Node& node);   // nodeSelector and required affinity
+bool tolerates(const view::Pod& pod, const std::string_view key, std::string_view value,
+               std::string_view effect);
+bool node_selected(const view::Pod& pod,
+                   const view::Node& node);   // nodeSelector and required affinity
 
 }   // namespace skiff::scheduler

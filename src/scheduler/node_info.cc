@@ -29,17 +29,22 @@ void Resources::add(const Resources& other, int sign) {
 Resources resources_in(const api::ResourceList& list) {
     Resources resources;
     for (const auto& [name, quantity] : list) {
-        if (name == "cpu") resources.cpu_milli = quantity.milli_value();
-        else if (name == "memory") resources.memory_bytes = quantity.value();
-        else if (name == "ephemeral-storage") resources.ephemeral_bytes = quantity.value();
-        else if (name != "pods") resources.others[name.str()] = quantity.value();
+        if (name == "cpu")
+            resources.cpu_milli = quantity.milli_value();
+        else if (name == "memory")
+            resources.memory_bytes = quantity.value();
+        else if (name == "ephemeral-storage")
+            resources.ephemeral_bytes = quantity.value();
+        else if (name != "pods")
+            resources.others[name.str()] = quantity.value();
     }
     return resources;
 }
 
 Resources requests_of(const view::Pod& pod) {
     Resources sum;
-    for (const auto& container : pod.spec.containers) sum.add(resources_in(container.resources.requests));
+    for (const auto& container : pod.spec.containers)
+        sum.add(resources_in(container.resources.requests));
     // Sidecars run beside everything that starts after them, also beside later init containers.
     Resources sidecars;
     Resources peak;
@@ -66,14 +71,15 @@ std::vector<HostPort> host_ports_of(const view::Pod& pod) {
             for (const auto& port : container.ports) {
                 if (port.hostPort == 0) continue;
                 const std::string_view address = port.hostIP;
-                ports.emplace_back(port.protocol.empty() ? "TCP" : port.protocol.str(), port.hostPort,
-                                   address == "0.0.0.0" ? "" : std::string{address});
+                ports.emplace_back(port.protocol.empty() ? "TCP" : port.protocol.str(),
+                                   port.hostPort, address == "0.0.0.0" ? "" : std::string{address});
             }
         }
     };
     collect(pod.spec.containers);
     // Sidecars only: what ends before the pod runs holds no port beside it.
-    collect(pod.spec.initContainers | std::views::filter([](const auto& one) { return one.restartPolicy == "Always"; }));
+    collect(pod.spec.initContainers |
+            std::views::filter([](const auto& one) { return one.restartPolicy == "Always"; }));
     return ports;
 }
 
@@ -93,7 +99,9 @@ void NodeInfo::remove(const std::string& uid) {
     pods_.erase(found);
 }
 
-Resources NodeInfo::allocatable() const { return node ? resources_in(node->status.allocatable) : Resources{}; }
+Resources NodeInfo::allocatable() const {
+    return node ? resources_in(node->status.allocatable) : Resources{};
+}
 
 int64_t NodeInfo::pods_allocatable() const {
     if (!node) return 0;
@@ -106,7 +114,8 @@ bool NodeInfo::ports_free(const std::vector<HostPort>& wanted) const {
         return std::ranges::any_of(ports_, [&](const HostPort& taken) {
             const auto& [want_protocol, want_port, want_address] = want;
             const auto& [protocol, port, address] = taken;
-            const bool same_address = want_address.empty() || address.empty() || want_address == address;
+            const bool same_address =
+                want_address.empty() || address.empty() || want_address == address;
             return want_protocol == protocol && want_port == port && same_address;
         });
     });

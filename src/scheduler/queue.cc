@@ -63,7 +63,8 @@ void PodQueue::wake_one(const std::string& uid) {
 std::optional<MonoTime> PodQueue::next_ready() const {
     std::optional<MonoTime> first;
     for (const auto& [uid, entry] : entries_)
-        if (!entry.parked && !entry.taken && (!first || entry.ready_at < *first)) first = entry.ready_at;
+        if (!entry.parked && !entry.taken && (!first || entry.ready_at < *first))
+            first = entry.ready_at;
     return first;
 }
 

@@ -16,7 +16,9 @@ namespace {
 constexpr auto bind_again = std::chrono::seconds{1};
 constexpr std::string_view own_name = "default-scheduler";
 
-bool finished(const view::Pod& pod) { return pod.status.phase == "Succeeded" || pod.status.phase == "Failed"; }
+bool finished(const view::Pod& pod) {
+    return pod.status.phase == "Succeeded" || pod.status.phase == "Failed";
+}
 
 bool ours(const view::Pod& pod) {
     const std::string_view name = pod.spec.schedulerName;
@@ -24,21 +26,27 @@ bool ours(const view::Pod& pod) {
 }
 
 bool wanted(const view::Pod& pod) {
-    return !pod.metadata.deletionTimestamp && ours(pod) && pod.spec.schedulingGates.empty() && !finished(pod);
+    return !pod.metadata.deletionTimestamp && ours(pod) && pod.spec.schedulingGates.empty() &&
+           !finished(pod);
 }
 
 // The server said no. All else leaves open whether the pod was bound.
 bool refused(const Error& error) {
-    return error.reason == Reason::Forbidden || error.reason == Reason::Invalid || error.reason == Reason::BadRequest ||
-           error.reason == Reason::MethodNotAllowed || error.reason == Reason::Unauthorized;
+    return error.reason == Reason::Forbidden || error.reason == Reason::Invalid ||
+           error.reason == Reason::BadRequest || error.reason == Reason::MethodNotAllowed ||
+           error.reason == Reason::Unauthorized;
 }
 
 // All state belongs to the strand; informers and answers post to it.
 class TheScheduler final : public Scheduler, public std::enable_shared_from_this<TheScheduler> {
   public:
     TheScheduler(Executor& executor, Random& random, client::Transport& transport)
-        : executor_{executor}, random_{random}, transport_{transport}, pods_{executor, random, transport},
-          nodes_{executor, random, transport}, events_{executor, transport, {.component = std::string{own_name}, .host = {}}},
+        : executor_{executor},
+          random_{random},
+          transport_{transport},
+          pods_{executor, random, transport},
+          nodes_{executor, random, transport},
+          events_{executor, transport, {.component = std::string{own_name}, .host = {}}},
           strand_{executor} {}
 
     void start() override {
@@ -79,7 +87,8 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
         info.node = now;
         if (info.empty()) infos_.erase(name);
         // A heartbeat changes nothing that a decision looks at.
-        const bool matters = !old || !now || !(old->spec == now->spec) || !(old->metadata.labels == now->metadata.labels) ||
+        const bool matters = !old || !now || !(old->spec == now->spec) ||
+                             !(old->metadata.labels == now->metadata.labels) ||
                              !(old->status.allocatable == now->status.allocatable);
         if (matters) queue_.wake(executor_.clock().monotonic());
         turn();
@@ -115,9 +124,12 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
             assumed_.erase(uid);
             infos_[std::string{node}].add(now);
         } else if (!assumed_.contains(uid)) {
-            if (!wanted(*now)) queue_.remove(uid);
-            else queue_.put(now, executor_.clock().monotonic());
-            const bool other = old && (!(old->spec == now->spec) || !(old->metadata.labels == now->metadata.labels));
+            if (!wanted(*now))
+                queue_.remove(uid);
+            else
+                queue_.put(now, executor_.clock().monotonic());
+            const bool other = old && (!(old->spec == now->spec) ||
+                                       !(old->metadata.labels == now->metadata.labels));
             if (other) queue_.wake_one(uid);   // it may fit now
         }
         turn();
@@ -130,9 +142,11 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
         if (timer_ != TimerId::None) executor_.cancel(timer_);
         timer_ = TimerId::None;
         if (!next) return;
-        const auto delay = std::max<Duration>(*next - executor_.clock().monotonic(), Duration::zero());
+        const auto delay =
+            std::max<Duration>(*next - executor_.clock().monotonic(), Duration::zero());
         timer_ = executor_.after(delay, [weak = weak_from_this()] {
-            if (const auto self = weak.lock()) self->post([](TheScheduler& owner) { owner.turn(); });
+            if (const auto self = weak.lock())
+                self->post([](TheScheduler& owner) { owner.turn(); });
         });
     }
 
@@ -151,16 +165,23 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
     void bind(const PodPtr& pod, const std::string& node) {
         const auto& name = pod->metadata.name;
         const auto name_space = pod->metadata.namespace_.str();
-        client::ApiRequest request{.method = "POST", .path = concat("/api/v1/namespaces/", name_space, "/pods/", name, "/binding"),
-                                   .query = {}, .content_type = "application/json", .body = {}};
-        request.body = concat(R"({"kind":"Binding","apiVersion":"v1","metadata":{"name":")", name, R"(","namespace":")", name_space,
-                              R"(","uid":")", pod->metadata.uid, R"("},"target":{"kind":"Node","apiVersion":"v1","name":")", node, R"("}})");
-        transport_.send(std::move(request), [weak = weak_from_this(), pod, node](Result<client::ApiResponse> answer) {
+        client::ApiRequest request{
+            .method = "POST",
+            .path = concat("/api/v1/namespaces/", name_space, "/pods/", name, "/binding"),
+            .query = {},
+            .content_type = "application/json",
+            .body = {}};
+        request.body =
+            concat(R"({"kind":"Binding","apiVersion":"v1","metadata":{"name":")", name,
+                   R"(","namespace":")", name_space, R"(","uid":")", pod->metadata.uid,
+                   R"("},"target":{"kind":"Node","apiVersion":"v1","name":")", node, R"("}})");
+        transport_.send(std::move(request), [weak = weak_from_this(), pod,
+                                             node](Result<client::ApiResponse> answer) {
             const auto self = weak.lock();
             if (!self) return;
-            self->post([pod, node, failed = answer ? std::optional<Error>{} : std::optional{answer.error()}](TheScheduler& owner) {
-                owner.bound(pod, node, failed);
-            });
+            self->post([pod, node,
+                        failed = answer ? std::optional<Error>{} : std::optional{answer.error()}](
+                           TheScheduler& owner) { owner.bound(pod, node, failed); });
         });
     }
 
@@ -168,20 +189,26 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
         if (!failed) {
             queue_.remove(pod->metadata.uid);
             events_.record(client::reference_to(*pod), client::EventType::Normal, "Scheduled",
-                           concat("Successfully assigned ", pod->metadata.namespace_.view(), "/", pod->metadata.name, " to ", node));
+                           concat("Successfully assigned ", pod->metadata.namespace_.view(), "/",
+                                  pod->metadata.name, " to ", node));
             return;
         }
         const auto assumed = assumed_.find(pod->metadata.uid);
         if (assumed == assumed_.end() || assumed->second != node) return;   // the informer has told
-        const auto now = pods_.find({.name_space = pod->metadata.namespace_.str(), .name = pod->metadata.name});
-        if (!now || now->metadata.uid != pod->metadata.uid || !now->spec.nodeName.empty()) return;   // it will tell
+        const auto now =
+            pods_.find({.name_space = pod->metadata.namespace_.str(), .name = pod->metadata.name});
+        if (!now || now->metadata.uid != pod->metadata.uid || !now->spec.nodeName.empty())
+            return;   // it will tell
         // Without an answer the pod may be bound: its place stays taken, and only the same binding
         // can be tried again. One that is being deleted and has no node will not get one.
         const bool over = refused(*failed) || !wanted(*now);
-        log_warn("a binding failed", {{"pod", pod->metadata.name}, {"node", node}, {"error", failed->message}});
+        log_warn("a binding failed",
+                 {{"pod", pod->metadata.name}, {"node", node}, {"error", failed->message}});
         if (!over) {
             executor_.after(bind_again, [weak = weak_from_this(), pod, node] {
-                if (const auto self = weak.lock()) self->post([pod, node](TheScheduler& owner) { owner.bind_once_more(pod, node); });
+                if (const auto self = weak.lock())
+                    self->post(
+                        [pod, node](TheScheduler& owner) { owner.bind_once_more(pod, node); });
             });
             return;
         }
@@ -213,20 +240,31 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
     void refuse(const PodPtr& pod, const std::string& why) {
         queue_.park(pod, executor_.clock().monotonic());
         for (const auto& condition : pod->status.conditions)
-            if (condition.type == "PodScheduled" && condition.reason == "Unschedulable" && condition.message == why) return;
-        events_.record(client::reference_to(*pod), client::EventType::Warning, "FailedScheduling", why);
+            if (condition.type == "PodScheduled" && condition.reason == "Unschedulable" &&
+                condition.message == why)
+                return;
+        events_.record(client::reference_to(*pod), client::EventType::Warning, "FailedScheduling",
+                       why);
         std::string message;
         codec::write_json_string(why, message);
-        client::ApiRequest request{.method = "PATCH",
-                                   .path = concat("/api/v1/namespaces/", pod->metadata.namespace_.view(), "/pods/", pod->metadata.name, "/status"),
-                                   .query = {}, .content_type = "application/strategic-merge-patch+json", .body = {}};
-        request.body = concat(R"({"metadata":{"uid":")", pod->metadata.uid, R"("},"status":{"conditions":[{"type":"PodScheduled",)",
-                              R"("status":"False","reason":"Unschedulable","lastProbeTime":null,"lastTransitionTime":")",
-                              rfc3339(executor_.clock().now()), R"(","message":)", message, "}]}}");
-        transport_.send(std::move(request), [weak = weak_from_this(), uid = pod->metadata.uid](Result<client::ApiResponse> answer) {
+        client::ApiRequest request{
+            .method = "PATCH",
+            .path = concat("/api/v1/namespaces/", pod->metadata.namespace_.view(), "/pods/",
+                           pod->metadata.name, "/status"),
+            .query = {},
+            .content_type = "application/strategic-merge-patch+json",
+            .body = {}};
+        request.body = concat(
+            R"({"metadata":{"uid":")", pod->metadata.uid,
+            R"("},"status":{"conditions":[{"type":"PodScheduled",)",
+            R"("status":"False","reason":"Unschedulable","lastProbeTime":null,"lastTransitionTime":")",
+            rfc3339(executor_.clock().now()), R"(","message":)", message, "}]}}");
+        transport_.send(std::move(request), [weak = weak_from_this(), uid = pod->metadata.uid](
+                                                Result<client::ApiResponse> answer) {
             if (answer) return;
             log_debug("a pod's condition was not written", {{"error", answer.error().message}});
-            if (const auto self = weak.lock()) self->post([uid](TheScheduler& owner) { owner.say_again(uid); });
+            if (const auto self = weak.lock())
+                self->post([uid](TheScheduler& owner) { owner.say_again(uid); });
         });
     }
 
@@ -237,7 +275,8 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
     client::Informer<view::Node> nodes_;
     client::EventRecorder events_;
     std::map<std::string, NodeInfo> infos_;
-    std::unordered_map<std::string, std::string> assumed_;   // pod uid: node it was bound to, not yet seen
+    std::unordered_map<std::string, std::string>
+        assumed_;   // pod uid: node it was bound to, not yet seen
     PodQueue queue_;
     bool synced_ = false;
     TimerId timer_ = TimerId::None;
@@ -257,7 +296,8 @@ class Handle final : public Scheduler {
 
 }   // namespace
 
-std::unique_ptr<Scheduler> make_scheduler(Executor& executor, Random& random, client::Transport& transport) {
+std::unique_ptr<Scheduler> make_scheduler(Executor& executor, Random& random,
+                                          client::Transport& transport) {
     return std::make_unique<Handle>(std::make_shared<TheScheduler>(executor, random, transport));
 }
 

@@ -15,6 +15,7 @@ class Scheduler {
     virtual void start() = 0;
 };
 // `transport` acts as system:kube-scheduler and outlives the scheduler.
-std::unique_ptr<Scheduler> make_scheduler(Executor& executor, Random& random, client::Transport& transport);
+std::unique_ptr<Scheduler> make_scheduler(Executor& executor, Random& random,
+                                          client::Transport& transport);
 
 }   // namespace skiff::scheduler

@@ -10,14 +10,19 @@ namespace skiff::scheduler {
 namespace {
 
 PodPtr pod(const std::string& spec, const std::string& name = "p") {
-    auto view = api::decode<view::Pod>(concat(R"({"metadata":{"name":")", name, R"(","namespace":"default","uid":"uid-)", name, R"("},"spec":)", spec, "}"));
+    auto view = api::decode<view::Pod>(concat(R"({"metadata":{"name":")", name,
+                                              R"(","namespace":"default","uid":"uid-)", name,
+                                              R"("},"spec":)", spec, "}"));
     EXPECT_TRUE(view) << spec;
     return std::make_shared<const view::Pod>(view ? *view : view::Pod{});
 }
 
-NodeInfo node(const std::string& name, const std::string& spec = "{}", const std::string& labels = "{}",
-              const std::string& allocatable = R"({"cpu":"2","memory":"4Gi","pods":"3","ephemeral-storage":"10Gi","example.com/gpu":"1"})") {
-    auto view = api::decode<view::Node>(concat(R"({"metadata":{"name":")", name, R"(","labels":)", labels, R"(},"spec":)", spec,
+NodeInfo node(
+    const std::string& name, const std::string& spec = "{}", const std::string& labels = "{}",
+    const std::string& allocatable =
+        R"({"cpu":"2","memory":"4Gi","pods":"3","ephemeral-storage":"10Gi","example.com/gpu":"1"})") {
+    auto view = api::decode<view::Node>(concat(R"({"metadata":{"name":")", name, R"(","labels":)",
+                                               labels, R"(},"spec":)", spec,
                                                R"(,"status":{"allocatable":)", allocatable, "}}"));
     EXPECT_TRUE(view);
     NodeInfo info;
@@ -25,7 +30,9 @@ NodeInfo node(const std::string& name, const std::string& spec = "{}", const std
     return info;
 }
 
-std::string asks(const std::string& requests) { return concat(R"({"containers":[{"resources":{"requests":)", requests, "}}]}"); }
+std::string asks(const std::string& requests) {
+    return concat(R"({"containers":[{"resources":{"requests":)", requests, "}}]}");
+}
 
 // "" when the pod fits on the only node, else the message without its head.
 std::string verdict(const view::Pod& what, const NodeInfo& where) {
@@ -42,12 +49,15 @@ TEST(SchedulerDecision, a_pod_goes_where_it_fits_and_is_told_why_not) {
     const std::string selector = "node(s) didn't match Pod's node affinity/selector.";
     const std::string ports = "node(s) didn't have free ports for the requested pod ports.";
     auto busy = node("busy");
-    busy.add(pod(R"({"containers":[{"resources":{"requests":{"cpu":"1500m","memory":"3Gi"}},"ports":[{"hostPort":80,"protocol":"TCP"},
-                   {"hostPort":53,"hostIP":"10.0.0.1","protocol":"UDP"}]}]})", "held"));
+    busy.add(pod(
+        R"({"containers":[{"resources":{"requests":{"cpu":"1500m","memory":"3Gi"}},"ports":[{"hostPort":80,"protocol":"TCP"},
+                   {"hostPort":53,"hostIP":"10.0.0.1","protocol":"UDP"}]}]})",
+        "held"));
     auto full = node("full");
     for (const auto* name : {"a", "b", "c"}) full.add(pod("{}", name));
     const auto plain = node("plain", "{}", R"({"disk":"ssd","size":"10"})");
-    const auto tainted = node("tainted", R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})");
+    const auto tainted =
+        node("tainted", R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})");
     const auto evicting = node("evicting", R"({"taints":[{"key":"k","effect":"NoExecute"}]})");
     const auto soft = node("soft", R"({"taints":[{"key":"k","effect":"PreferNoSchedule"}]})");
     const auto cordoned = node("cordoned", R"({"unschedulable":true})");
@@ -59,7 +69,8 @@ TEST(SchedulerDecision, a_pod_goes_where_it_fits_and_is_told_why_not) {
         {"{}", plain, ""},
         {"{}", full, "Too many pods."},
         {"{}", cordoned, "node(s) were unschedulable."},
-        {R"({"tolerations":[{"key":"node.kubernetes.io/unschedulable","operator":"Exists"}]})", cordoned, ""},
+        {R"({"tolerations":[{"key":"node.kubernetes.io/unschedulable","operator":"Exists"}]})",
+         cordoned, ""},
         {"{}", tainted, "node(s) had untolerated taint {k: v}."},
         {"{}", evicting, "node(s) had untolerated taint {k: }."},
         {"{}", soft, ""},
@@ -78,13 +89,18 @@ TEST(SchedulerDecision, a_pod_goes_where_it_fits_and_is_told_why_not) {
         {R"({"nodeSelector":{"zone":""}})", plain, selector},
         {R"({"containers":[{"ports":[{"hostPort":80,"protocol":"TCP"}]}]})", busy, ports},
         {R"({"containers":[{"ports":[{"hostPort":80,"protocol":"UDP"}]}]})", busy, ""},
-        {R"({"containers":[{"ports":[{"hostPort":80,"hostIP":"10.0.0.2","protocol":"TCP"}]}]})", busy, ports},
-        {R"({"containers":[{"ports":[{"hostPort":53,"hostIP":"10.0.0.2","protocol":"UDP"}]}]})", busy, ""},
-        {R"({"containers":[{"ports":[{"hostPort":53,"hostIP":"10.0.0.1","protocol":"UDP"}]}]})", busy, ports},
-        {R"({"containers":[{"ports":[{"hostPort":53,"hostIP":"0.0.0.0","protocol":"UDP"}]}]})", busy, ports},
+        {R"({"containers":[{"ports":[{"hostPort":80,"hostIP":"10.0.0.2","protocol":"TCP"}]}]})",
+         busy, ports},
+        {R"({"containers":[{"ports":[{"hostPort":53,"hostIP":"10.0.0.2","protocol":"UDP"}]}]})",
+         busy, ""},
+        {R"({"containers":[{"ports":[{"hostPort":53,"hostIP":"10.0.0.1","protocol":"UDP"}]}]})",
+         busy, ports},
+        {R"({"containers":[{"ports":[{"hostPort":53,"hostIP":"0.0.0.0","protocol":"UDP"}]}]})",
+         busy, ports},
         {R"({"containers":[{"ports":[{"containerPort":80}]}]})", busy, ""},
         {R"({"initContainers":[{"ports":[{"hostPort":80,"protocol":"TCP"}]}]})", busy, ""},
-        {R"({"initContainers":[{"restartPolicy":"Always","ports":[{"hostPort":80,"protocol":"TCP"}]}]})", busy, ports},
+        {R"({"initContainers":[{"restartPolicy":"Always","ports":[{"hostPort":80,"protocol":"TCP"}]}]})",
+         busy, ports},
     };
     for (const auto& row : table) EXPECT_EQ(verdict(*pod(row.spec), row.node), row.why) << row.spec;
 }
@@ -112,17 +128,23 @@ TEST(SchedulerDecision, affinity_operators) {
         {R"({"matchExpressions":[{"key":"disk","operator":"Gt","values":["1"]}]})", false},
         {R"({"matchExpressions":[{"key":"none","operator":"Lt","values":["1"]}]})", false},
         {R"({"matchExpressions":[{"key":"disk","operator":"Like","values":["ssd"]}]})", false},
-        {R"({"matchExpressions":[{"key":"disk","operator":"Exists"},{"key":"none","operator":"Exists"}]})", false},
+        {R"({"matchExpressions":[{"key":"disk","operator":"Exists"},{"key":"none","operator":"Exists"}]})",
+         false},
         {R"({"matchFields":[{"key":"metadata.name","operator":"In","values":["one"]}]})", true},
         {R"({"matchFields":[{"key":"metadata.name","operator":"In","values":["two"]}]})", false},
-        {R"({"matchFields":[{"key":"metadata.name","operator":"In","values":["one"]}],"matchExpressions":[{"key":"none","operator":"Exists"}]})", false},
+        {R"({"matchFields":[{"key":"metadata.name","operator":"In","values":["one"]}],"matchExpressions":[{"key":"none","operator":"Exists"}]})",
+         false},
         {R"({})", false},
     };
     const auto required = [](const std::string& terms) {
-        return pod(concat(R"({"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[)", terms, "]}}}}"));
+        return pod(concat(
+            R"({"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[)",
+            terms, "]}}}}"));
     };
-    for (const auto& row : table) EXPECT_EQ(node_selected(*required(row.term), *where.node), row.selected) << row.term;
-    EXPECT_TRUE(node_selected(*required(concat(table[1].term, ",", table[0].term)), *where.node)) << "terms are alternatives";
+    for (const auto& row : table)
+        EXPECT_EQ(node_selected(*required(row.term), *where.node), row.selected) << row.term;
+    EXPECT_TRUE(node_selected(*required(concat(table[1].term, ",", table[0].term)), *where.node))
+        << "terms are alternatives";
     EXPECT_FALSE(node_selected(*required(""), *where.node)) << "no term selects nothing";
     EXPECT_TRUE(node_selected(*pod(R"({"affinity":{}})"), *where.node));
 }
@@ -145,8 +167,13 @@ TEST(SchedulerDecision, tolerations) {
         {R"({})", false},
     };
     for (const auto& row : table)
-        EXPECT_EQ(tolerates(*pod(concat(R"({"tolerations":[)", row.toleration, "]}")), "k", "v", "NoSchedule"), row.tolerated) << row.toleration;
-    EXPECT_TRUE(tolerates(*pod(R"({"tolerations":[{"key":"a","value":"b"},{"key":"k","value":"v"}]})"), "k", "v", "NoSchedule"));
+        EXPECT_EQ(tolerates(*pod(concat(R"({"tolerations":[)", row.toleration, "]}")), "k", "v",
+                            "NoSchedule"),
+                  row.tolerated)
+            << row.toleration;
+    EXPECT_TRUE(
+        tolerates(*pod(R"({"tolerations":[{"key":"a","value":"b"},{"key":"k","value":"v"}]})"), "k",
+                  "v", "NoSchedule"));
 }
 
 TEST(SchedulerDecision, what_a_pod_asks_for) {
@@ -165,21 +192,26 @@ TEST(SchedulerDecision, what_a_pod_asks_for) {
         {"small init", cpu("500m"), cpu("300m"), "0", 500},
         {"large init", cpu("500m"), cpu("700m") + "," + cpu("600m"), "0", 700},
         {"sidecar beside containers", cpu("500m"), cpu("100m", sidecar), "0", 600},
-        {"sidecar beside a later init", cpu("100m"), cpu("100m", sidecar) + "," + cpu("700m"), "0", 800},
+        {"sidecar beside a later init", cpu("100m"), cpu("100m", sidecar) + "," + cpu("700m"), "0",
+         800},
         {"sidecar after an init", cpu("100m"), cpu("700m") + "," + cpu("100m", sidecar), "0", 700},
-        {"two sidecars", cpu("100m"), cpu("1", sidecar) + "," + cpu("2", sidecar) + "," + cpu("1"), "0", 4000},
+        {"two sidecars", cpu("100m"), cpu("1", sidecar) + "," + cpu("2", sidecar) + "," + cpu("1"),
+         "0", 4000},
         {"overhead", cpu("500m"), cpu("700m"), "50m", 750},
     };
     for (const auto& row : table) {
-        const auto asked = requests_of(*pod(concat(R"({"containers":[)", row.containers, R"(],"initContainers":[)", row.init,
-                                                   R"(],"overhead":{"cpu":")", row.overhead, R"("}})")));
+        const auto asked =
+            requests_of(*pod(concat(R"({"containers":[)", row.containers, R"(],"initContainers":[)",
+                                    row.init, R"(],"overhead":{"cpu":")", row.overhead, R"("}})")));
         EXPECT_EQ(asked.cpu_milli, row.milli) << row.what;
     }
 }
 
 TEST(SchedulerDecision, what_pods_take_is_given_back) {
     auto where = node("one");
-    const auto first = pod(R"({"containers":[{"resources":{"requests":{"cpu":"1","example.com/gpu":"1"}},"ports":[{"hostPort":80,"protocol":"TCP"}]}]})", "first");
+    const auto first = pod(
+        R"({"containers":[{"resources":{"requests":{"cpu":"1","example.com/gpu":"1"}},"ports":[{"hostPort":80,"protocol":"TCP"}]}]})",
+        "first");
     where.add(first);
     where.add(first);   // again: a change of the same pod
     EXPECT_EQ(where.pods(), 1u);
@@ -202,15 +234,20 @@ TEST(SchedulerDecision, the_emptier_preferred_untainted_node_is_better) {
     const auto idle = node("idle");
     const auto soft = node("soft", R"({"taints":[{"key":"k","effect":"PreferNoSchedule"}]})");
     const auto liked = node("liked", "{}", R"({"disk":"ssd"})");
-    const auto chosen = [](const PodPtr& what, std::initializer_list<const NodeInfo*> nodes, uint64_t tie = 0) {
+    const auto chosen = [](const PodPtr& what, std::initializer_list<const NodeInfo*> nodes,
+                           uint64_t tie = 0) {
         const std::vector<const NodeInfo*> all{nodes};
         return decide(*what, all, tie).node;
     };
     EXPECT_EQ(chosen(pod(asks(R"({"cpu":"100m"})")), {&used, &idle}), "idle");
     EXPECT_EQ(chosen(pod(asks(R"({"cpu":"100m"})")), {&soft, &idle}), "idle");
     EXPECT_EQ(chosen(pod(R"({"tolerations":[{"operator":"Exists"}]})"), {&soft, &used}), "soft");
-    EXPECT_EQ(chosen(pod(R"({"affinity":{"nodeAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[
-        {"weight":10,"preference":{"matchExpressions":[{"key":"disk","operator":"In","values":["ssd"]}]}}]}}})"), {&idle, &liked}), "liked");
+    EXPECT_EQ(
+        chosen(
+            pod(R"({"affinity":{"nodeAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[
+        {"weight":10,"preference":{"matchExpressions":[{"key":"disk","operator":"In","values":["ssd"]}]}}]}}})"),
+            {&idle, &liked}),
+        "liked");
     // Equals: any number chooses.
     EXPECT_EQ(chosen(pod("{}"), {&idle, &liked}, 0), "idle");
     EXPECT_EQ(chosen(pod("{}"), {&idle, &liked}, 7), "liked");
@@ -218,7 +255,8 @@ TEST(SchedulerDecision, the_emptier_preferred_untainted_node_is_better) {
 }
 
 TEST(SchedulerDecision, scores_are_percentages) {
-    auto over = node("over", R"({"taints":[{"key":"k","effect":"PreferNoSchedule"}]})", "{}", R"({"cpu":"1","memory":"1Mi","pods":"1"})");
+    auto over = node("over", R"({"taints":[{"key":"k","effect":"PreferNoSchedule"}]})", "{}",
+                     R"({"cpu":"1","memory":"1Mi","pods":"1"})");
     over.add(pod(asks(R"({"cpu":"3","memory":"3Gi"})"), "a"));
     over.add(pod("{}", "b"));
     const auto bare = node("bare", "{}", "{}", "{}");
@@ -244,12 +282,16 @@ TEST(SchedulerDecision, the_message_counts_the_reasons) {
 
 constexpr MonoTime start{std::chrono::hours{1}};
 
-PodPtr with_priority(const std::string& name, int priority) { return pod(concat(R"({"priority":)", priority, "}"), name); }
+PodPtr with_priority(const std::string& name, int priority) {
+    return pod(concat(R"({"priority":)", priority, "}"), name);
+}
 
 TEST(SchedulerQueue, the_higher_priority_first_then_the_older) {
     PodQueue queue;
     EXPECT_EQ(queue.take(start), nullptr);
-    for (const auto& [name, priority] : {std::pair{"low", -5}, {"first", 0}, {"high", 1000}, {"second", 0}}) queue.put(with_priority(name, priority), start);
+    for (const auto& [name, priority] :
+         {std::pair{"low", -5}, {"first", 0}, {"high", 1000}, {"second", 0}})
+        queue.put(with_priority(name, priority), start);
     queue.put(with_priority("first", 0), start + 1s);   // a change keeps its place
     std::vector<std::string> order;
     while (const auto next = queue.take(start + 1s)) order.push_back(next->metadata.name);

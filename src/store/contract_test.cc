@@ -204,10 +204,9 @@ TEST_P(StoreContract, commits_that_wait_share_a_batch_and_see_each_other) {
     EXPECT_EQ(answers, std::vector<std::string>{"other NotFound"});
     EXPECT_EQ(store_->view(pods_).size(), 0u);
     executor_.run();
-    EXPECT_EQ(answers, (std::vector<std::string>{"other NotFound", "create ok",
-                                                 "create again AlreadyExists", "update ok",
-                                                 "delete ok", "delete again NotFound",
-                                                 "create anew ok"}));
+    EXPECT_EQ(answers, (std::vector<std::string>{
+                           "other NotFound", "create ok", "create again AlreadyExists", "update ok",
+                           "delete ok", "delete again NotFound", "create anew ok"}));
     EXPECT_EQ(store_->statistics().engine_batches, before.engine_batches + 1);
     EXPECT_EQ(data_of(store_->view(pods_).get("a")), "4");
     EXPECT_EQ(store_->view(pods_).get("a")->created, store_->revision());
@@ -272,8 +271,8 @@ TEST_P(StoreContract, Reliable_a_watch_misses_nothing_of_its_prefix) {
         if (!watches[prefix]) continue;
         std::string names;
         for (const auto& event : drain(*watches[prefix])) {
-            append(names, names.empty() ? "" : " ",
-                   event->kind == Event::Kind::Delete ? "-" : "", event->key.name);
+            append(names, names.empty() ? "" : " ", event->kind == Event::Kind::Delete ? "-" : "",
+                   event->key.name);
         }
         EXPECT_EQ(names, expected[prefix]) << prefix;
     }
@@ -304,8 +303,8 @@ TEST_P(StoreContract, Resumable_a_watch_goes_on_from_any_revision_also_after_a_r
         EXPECT_EQ(events[0]->previous, nullptr);
         EXPECT_EQ(data_of(events[2]->previous), "1");
         EXPECT_EQ(events[3]->object->modified, events[3]->revision);
-        EXPECT_NE(events[3]->object->text.view().find(concat("\"resourceVersion\":\"",
-                                                             events[3]->revision.value, "\"")),
+        EXPECT_NE(events[3]->object->text.view().find(
+                      concat("\"resourceVersion\":\"", events[3]->revision.value, "\"")),
                   std::string::npos);
         EXPECT_EQ(events[4]->previous, nullptr);
         if (!restarted) reopen();

@@ -4,11 +4,11 @@
 #include <map>
 #include <random>
 
-#include <csignal>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 #include "store/test_support.h"
 

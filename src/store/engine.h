@@ -23,9 +23,9 @@ struct LogRow {
     std::optional<std::string> text;   // absent: deleted
     uint32_t splice_at = 0;
     uint32_t schema_revision = 0;
-    int64_t created = 0;               // the revision that created the key
-    int64_t time_ms = 0;               // wall time of the commit, never falling along the log: the
-                                       // window's age after a restart
+    int64_t created = 0;   // the revision that created the key
+    int64_t time_ms = 0;   // wall time of the commit, never falling along the log: the
+                           // window's age after a restart
     int64_t id() const { return revision - rows_after; }
 };
 
@@ -59,7 +59,7 @@ class Engine {
 // The engine's disk door: the simulated world passes the name of a VFS with seeded faults.
 struct SqliteOptions {
     std::string path;
-    std::string vfs;                        // empty: the operating system's
+    std::string vfs;   // empty: the operating system's
     // Freed when the disk is full, so that deletes still work. It must hold what may be in the
     // WAL (checkpoint_pages four times, and one batch: 8 MiB) and some MiB of deletions.
     size_t reserve_bytes = 12u << 20;

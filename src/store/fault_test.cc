@@ -40,7 +40,7 @@ class Process {
             answers_[i] = Answer::None;
             store->commit(std::move(transaction), [this, i](Result<Committed> done) {
                 EXPECT_EQ(answers_[i], Answer::None) << "answered twice: " << i;
-                answers_[i] = done                                                  ? Answer::Done
+                answers_[i] = done                                                ? Answer::Done
                               : done.error().reason == Reason::ServiceUnavailable ? Answer::Refused
                                                                                   : Answer::Maybe;
                 if (done) revision_max_ = std::max(revision_max_, done->revision);

@@ -149,9 +149,8 @@ void FaultDisk::State::Disk::cut_power() {
     for (auto& [name, file] : deleted)
         if (!files.contains(name) && dice.chance(50)) files[name] = file;
     deleted.clear();
-    std::erase_if(files, [&](const auto& entry) {
-        return !entry.second->entry_synced && dice.chance(50);
-    });
+    std::erase_if(
+        files, [&](const auto& entry) { return !entry.second->entry_synced && dice.chance(50); });
     for (auto& [name, file] : files) {
         lose_unsynced(*file);
         file->entry_synced = true;
@@ -171,13 +170,13 @@ namespace {
 
 int error_code(FaultDisk::Operation operation) {
     switch (operation) {
-        case FaultDisk::Operation::Open: return SQLITE_CANTOPEN;
-        case FaultDisk::Operation::Read: return SQLITE_IOERR_READ;
-        case FaultDisk::Operation::Write: return SQLITE_IOERR_WRITE;
-        case FaultDisk::Operation::Truncate: return SQLITE_IOERR_TRUNCATE;
-        case FaultDisk::Operation::Sync: return SQLITE_IOERR_FSYNC;
-        case FaultDisk::Operation::Size: return SQLITE_IOERR_FSTAT;
-        case FaultDisk::Operation::Delete: return SQLITE_IOERR_DELETE;
+    case FaultDisk::Operation::Open: return SQLITE_CANTOPEN;
+    case FaultDisk::Operation::Read: return SQLITE_IOERR_READ;
+    case FaultDisk::Operation::Write: return SQLITE_IOERR_WRITE;
+    case FaultDisk::Operation::Truncate: return SQLITE_IOERR_TRUNCATE;
+    case FaultDisk::Operation::Sync: return SQLITE_IOERR_FSYNC;
+    case FaultDisk::Operation::Size: return SQLITE_IOERR_FSTAT;
+    case FaultDisk::Operation::Delete: return SQLITE_IOERR_DELETE;
     }
     return SQLITE_IOERR;
 }
@@ -197,19 +196,19 @@ struct FaultDisk::Methods {
             if (handle.generation != disk.generation) return error_code(operation);
             const Fault fault = disk.next(operation, handle.path);
             switch (fault) {
-                case Fault::None: return body(disk, *handle.file, false);
-                case Fault::Full: return SQLITE_FULL;
-                case Fault::TornError:
-                case Fault::TornKill:
-                    body(disk, *handle.file, true);
-                    if (fault == Fault::TornKill) disk.die();
-                    return error_code(operation);
-                case Fault::Error:
-                    // As Linux does: after a failed fsync the pages count as clean, and are lost.
-                    if (operation == Operation::Sync) handle.file->unsynced.clear();
-                    return error_code(operation);
-                case Fault::Kill:
-                case Fault::PowerCut: return error_code(operation);
+            case Fault::None: return body(disk, *handle.file, false);
+            case Fault::Full: return SQLITE_FULL;
+            case Fault::TornError:
+            case Fault::TornKill:
+                body(disk, *handle.file, true);
+                if (fault == Fault::TornKill) disk.die();
+                return error_code(operation);
+            case Fault::Error:
+                // As Linux does: after a failed fsync the pages count as clean, and are lost.
+                if (operation == Operation::Sync) handle.file->unsynced.clear();
+                return error_code(operation);
+            case Fault::Kill:
+            case Fault::PowerCut: return error_code(operation);
             }
             return SQLITE_IOERR;
         });
@@ -314,11 +313,19 @@ struct FaultDisk::Methods {
     static int characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 
     static const sqlite3_io_methods* io() {
-        static constexpr sqlite3_io_methods methods{
-            .iVersion = 1, .xClose = close, .xRead = read, .xWrite = write, .xTruncate = truncate,
-            .xSync = sync, .xFileSize = size, .xLock = lock, .xUnlock = unlock,
-            .xCheckReservedLock = reserved, .xFileControl = control, .xSectorSize = sector_size,
-            .xDeviceCharacteristics = characteristics};
+        static constexpr sqlite3_io_methods methods{.iVersion = 1,
+                                                    .xClose = close,
+                                                    .xRead = read,
+                                                    .xWrite = write,
+                                                    .xTruncate = truncate,
+                                                    .xSync = sync,
+                                                    .xFileSize = size,
+                                                    .xLock = lock,
+                                                    .xUnlock = unlock,
+                                                    .xCheckReservedLock = reserved,
+                                                    .xFileControl = control,
+                                                    .xSectorSize = sector_size,
+                                                    .xDeviceCharacteristics = characteristics};
         return &methods;
     }
 

@@ -20,12 +20,12 @@ class FaultDisk {
     };
     enum class Fault : uint8_t {
         None,
-        Error,      // the call fails without effect; a failed sync loses what it should have synced
-        TornError,  // a write reaches the disk in part, then fails
-        Full,       // no space
-        Kill,       // the process dies before the call: what was written stays
-        TornKill,   // ... in the middle of the call
-        PowerCut,   // the machine dies before the call: see cut_power
+        Error,   // the call fails without effect; a failed sync loses what it should have synced
+        TornError,   // a write reaches the disk in part, then fails
+        Full,        // no space
+        Kill,        // the process dies before the call: what was written stays
+        TornKill,    // ... in the middle of the call
+        PowerCut,    // the machine dies before the call: see cut_power
     };
     // Asked before every call, on the calling thread. Must not call the disk.
     using Decide = std::function<Fault(const Call&)>;

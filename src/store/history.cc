@@ -13,17 +13,16 @@ constexpr size_t dropped_before_packing_min = 64;
 
 Error expired(Revision asked, Revision floor) {
     // The words of upstream's storage: clients match on the reason, people know the text.
-    return Error{.reason = Reason::Expired,
-                 .message = concat("too old resource version: ", asked.value, " (",
-                                   floor.value + 1, ")")};
+    return Error{
+        .reason = Reason::Expired,
+        .message = concat("too old resource version: ", asked.value, " (", floor.value + 1, ")")};
 }
 
 size_t EventQueue::first_after(Revision revision) const {
     const auto first = events_.begin() + static_cast<ptrdiff_t>(first_);
-    const auto found = std::upper_bound(first, events_.end(), revision,
-                                        [](Revision value, const EventPtr& event) {
-                                            return value < event->revision;
-                                        });
+    const auto found = std::upper_bound(
+        first, events_.end(), revision,
+        [](Revision value, const EventPtr& event) { return value < event->revision; });
     return static_cast<size_t>(found - first);
 }
 
@@ -101,7 +100,9 @@ class History::PositionedWatch final : public Watch {
   public:
     PositionedWatch(std::shared_ptr<History> history, Channel& channel,
                     std::shared_ptr<Notifier> notifier, Revision after)
-        : history_{std::move(history)}, channel_{channel}, notifier_{std::move(notifier)},
+        : history_{std::move(history)},
+          channel_{channel},
+          notifier_{std::move(notifier)},
           position_{after} {}
     ~PositionedWatch() override {
         notifier_->stop();

@@ -147,9 +147,9 @@ void Image::drop_oldest() {
 
 void Image::trim(MonoTime now) {
     const auto floor_before = floor();
-    while (!entries_.empty() && (entries_.size() > window_revisions_max_ ||
-                                 entries_.front().at + window_ <= now ||
-                                 entries_.front().revision == floor())) {
+    while (!entries_.empty() &&
+           (entries_.size() > window_revisions_max_ || entries_.front().at + window_ <= now ||
+            entries_.front().revision == floor())) {
         drop_oldest();
     }
     if (floor() == floor_before) return;

@@ -39,7 +39,7 @@ class Image {
     std::string prefix(ResourceId resource) const;
 
     // Loading, before anything else: rows in order, publish() between them, then start().
-    void load_old(Change change);              // from before the window
+    void load_old(Change change);   // from before the window
     void load_event(Change change, MonoTime at);
     void start(Revision revision, Revision floor);   // `floor`: history has holes up to it
 

@@ -29,7 +29,9 @@ size_t Intake::KeyHash::operator()(const Key& key) const {
 }
 
 Intake::Intake(Revision last, Published published, std::function<std::string(const Key&)> spell)
-    : published_{std::move(published)}, spell_{std::move(spell)}, last_{last},
+    : published_{std::move(published)},
+      spell_{std::move(spell)},
+      last_{last},
       last_settled_{last} {}
 
 Intake::Seen Intake::see(const Key& key) const {
@@ -138,9 +140,8 @@ void Intake::settle(const std::vector<Commit>& batch) {
 
 std::vector<Answer> Intake::refuse_for_space(std::vector<Commit> batch, const Error& error,
                                              MonoTime now) {
-    const bool had_puts = std::ranges::any_of(batch, [](const Commit& commit) {
-        return commit.rows() > 0 && !commit.only_deletes();
-    });
+    const bool had_puts = std::ranges::any_of(
+        batch, [](const Commit& commit) { return commit.rows() > 0 && !commit.only_deletes(); });
     read_only_ = true;
     full_ = error;
     try_again_ = now + full_disk_retry_min;

@@ -66,7 +66,7 @@ class Intake {
         size_t operator()(const Key& key) const;
     };
     struct Seen {
-        Revision created;    // 0: absent
+        Revision created;   // 0: absent
         Revision modified;
         bool pending = false;
     };
@@ -79,8 +79,8 @@ class Intake {
     std::function<std::string(const Key&)> spell_;
     std::deque<Commit> queue_;
     std::unordered_map<Key, Pending, KeyHash> pending_;
-    Revision last_;            // the newest number given
-    Revision last_settled_;    // the newest number published or given up
+    Revision last_;           // the newest number given
+    Revision last_settled_;   // the newest number published or given up
     bool read_only_ = false;
     MonoTime try_again_;
     Error full_;

@@ -33,12 +33,14 @@ std::string pod_name(int i) {
 }
 
 std::shared_ptr<const Attributes> pod_attributes(int i) {
-    return std::make_shared<const Attributes>(Attributes{
-        .uid = concat("0f6d1c1e-5c3b-4a43-9c57-", 100'000'000'000 + i),
-        .labels = {{"app", "web"}, {"pod-template-hash", "7d9f8b6c5"}},
-        .fields = {{"metadata.name", pod_name(i)}, {"metadata.namespace", "default"},
-                   {"spec.nodeName", "node-1"}, {"status.phase", "Running"}},
-        .owner_uids = {"5f3a2a7e-5c3b-4a43-9c57-100000000000"}});
+    return std::make_shared<const Attributes>(
+        Attributes{.uid = concat("0f6d1c1e-5c3b-4a43-9c57-", 100'000'000'000 + i),
+                   .labels = {{"app", "web"}, {"pod-template-hash", "7d9f8b6c5"}},
+                   .fields = {{"metadata.name", pod_name(i)},
+                              {"metadata.namespace", "default"},
+                              {"spec.nodeName", "node-1"},
+                              {"status.phase", "Running"}},
+                   .owner_uids = {"5f3a2a7e-5c3b-4a43-9c57-100000000000"}});
 }
 
 // Bytes an object costs beside its text.
@@ -69,9 +71,10 @@ TEST(StoreMemory, an_object_costs_little_beside_its_text) {
     size_t nodes = 0;
     const size_t bare = overhead(false, nodes);
     const size_t with_attributes = overhead(true, nodes);
-    std::printf("image: %zu bytes an object beside its text, %zu of them in the tree;"
-                " attributes of a pod %zu more\n",
-                bare, nodes, with_attributes - bare);
+    std::printf(
+        "image: %zu bytes an object beside its text, %zu of them in the tree;"
+        " attributes of a pod %zu more\n",
+        bare, nodes, with_attributes - bare);
     RecordProperty("overhead_bytes", static_cast<int>(bare));
     EXPECT_LE(bare, 200u);
     EXPECT_LE(with_attributes - bare, 1024u);

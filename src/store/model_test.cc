@@ -22,8 +22,8 @@ struct Happened {
 struct Follower {
     std::unique_ptr<Watch> watch;
     std::string prefix;
-    Revision after;      // all up to here was seen
-    bool told = true;    // notify was called since the last drain
+    Revision after;     // all up to here was seen
+    bool told = true;   // notify was called since the last drain
 };
 
 class World {
@@ -39,10 +39,8 @@ class World {
     unsigned below(unsigned bound) { return static_cast<unsigned>(random_() % bound); }
 
     void open() {
-        auto engine = open_sqlite({.path = "/s.db",
-                                   .vfs = disk_.name(),
-                                   .reserve_bytes = 4096,
-                                   .checkpoint_pages = 4});
+        auto engine = open_sqlite(
+            {.path = "/s.db", .vfs = disk_.name(), .reserve_bytes = 4096, .checkpoint_pages = 4});
         ASSERT_TRUE(engine.has_value()) << engine.error().message;
         auto opened = open_store(*std::move(engine), executor_,
                                  {.window = 1min, .window_revisions_max = 150});
@@ -194,8 +192,8 @@ class World {
         // The clients come back with the last revision that they saw.
         for (auto& follower : followers_) {
             auto* told = &follower->told;
-            auto watch = store_->watch(things_, follower->prefix, follower->after,
-                                       [told] { *told = true; });
+            auto watch =
+                store_->watch(things_, follower->prefix, follower->after, [told] { *told = true; });
             follower->told = true;
             EXPECT_TRUE(watch || follower->after < store_->statistics().oldest_watchable);
             if (watch) follower->watch = *std::move(watch);

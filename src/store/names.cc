@@ -85,8 +85,8 @@ Names NamesBuilder::build() const {
     // Sorted: what the first and the last share, all share.
     const auto least = name(0);
     const auto greatest = name(ends_.size() - 1);
-    const auto shared = static_cast<size_t>(
-        std::ranges::mismatch(least, greatest).in1 - least.begin());
+    const auto shared =
+        static_cast<size_t>(std::ranges::mismatch(least, greatest).in1 - least.begin());
     std::string packed;
     const auto number = [&](size_t value) {
         ASSERT(value <= UINT16_MAX);

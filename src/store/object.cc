@@ -33,8 +33,8 @@ ObjectPtr make_object(ObjectParts parts) {
 ObjectPtr deleted_object(const Object& last, Revision deletion) {
     Object object = last;
     object.text = last.with_revision(deletion);
-    object.splice_size = static_cast<uint32_t>(last.splice_size + object.text.size() -
-                                               last.text.size());
+    object.splice_size =
+        static_cast<uint32_t>(last.splice_size + object.text.size() - last.text.size());
     object.modified = deletion;
     return std::make_shared<const Object>(std::move(object));
 }

@@ -16,8 +16,8 @@ namespace skiff::store {
 namespace {
 
 constexpr int64_t revisions_reserved_at_once = 4096;
-constexpr size_t garbage_rows_at_once = 128;     // bounds how long compaction holds up a commit
-constexpr size_t garbage_rows_tolerated = 1024;  // above it compaction does not wait for a pause
+constexpr size_t garbage_rows_at_once = 128;      // bounds how long compaction holds up a commit
+constexpr size_t garbage_rows_tolerated = 1024;   // above it compaction does not wait for a pause
 constexpr auto relaxed_lost_max = std::chrono::seconds{1};   // by a power cut
 constexpr auto slow_load = std::chrono::seconds{1};
 
@@ -29,7 +29,9 @@ int64_t wall_ms(const Clock& clock) {
 class Core : public std::enable_shared_from_this<Core> {
   public:
     Core(std::unique_ptr<Engine> engine, Executor& executor, StoreOptions options)
-        : engine_{std::move(engine)}, executor_{executor}, options_{std::move(options)},
+        : engine_{std::move(engine)},
+          executor_{executor},
+          options_{std::move(options)},
           image_{options_.window, options_.window_revisions_max} {}
 
     Result<> load();
@@ -46,7 +48,7 @@ class Core : public std::enable_shared_from_this<Core> {
     struct Front {
         std::optional<Intake> intake;
         Committer committer = Committer::Idle;
-        bool upkeep = false;    // the window may have something to drop
+        bool upkeep = false;   // the window may have something to drop
         bool closed = false;
         TimerId timer = TimerId::None;
         TimerId sync_timer = TimerId::None;
@@ -116,8 +118,9 @@ Result<> Core::load() {
     image_.start(last, load_floor_);
     image_.trim(started);
     front_.use([&](Front& front) {
-        front.intake.emplace(last, [this](const Key& key) { return image_.published(key); },
-                             [this](const Key& key) { return image_.spell(key); });
+        front.intake.emplace(
+            last, [this](const Key& key) { return image_.published(key); },
+            [this](const Key& key) { return image_.spell(key); });
         front.upkeep = true;
     });
     if (executor_.clock().monotonic() - started > slow_load)

@@ -31,10 +31,10 @@ namespace {
 
 constexpr int format_major = 1;
 constexpr int format_minor = 0;
-constexpr int application_id = 0x536b6666;      // "Skff"; `file` shows it
-constexpr int page_bytes = 8192;                // holds a usual object whole (libraries.md, 3)
+constexpr int application_id = 0x536b6666;   // "Skff"; `file` shows it
+constexpr int page_bytes = 8192;             // holds a usual object whole (libraries.md, 3)
 constexpr int cache_kib = 1024;
-constexpr int checkpoint_patience = 4;          // times the pages while commits wait: 4 MiB
+constexpr int checkpoint_patience = 4;   // times the pages while commits wait: 4 MiB
 constexpr int snapshot_pages_at_once = 64;
 
 struct Close {
@@ -64,8 +64,7 @@ class VfsFile {
     // `kind`: SQLITE_OPEN_MAIN_DB or _WAL; SQLite's result code.
     int open(const std::string& vfs_name, const std::string& path, int kind) {
         sqlite3_vfs* vfs = sqlite3_vfs_find(vfs_name.empty() ? nullptr : vfs_name.c_str());
-        name_.reset(const_cast<char*>(
-            sqlite3_create_filename(path.c_str(), "", "", 0, nullptr)));
+        name_.reset(const_cast<char*>(sqlite3_create_filename(path.c_str(), "", "", 0, nullptr)));
         file_.reset(static_cast<sqlite3_file*>(sqlite3_malloc(vfs->szOsFile)));
         if (!file_ || !name_) return SQLITE_NOMEM;
         file_->pMethods = nullptr;
@@ -143,25 +142,25 @@ Error SqliteEngine::error_of(int code, std::string_view doing) const {
                      .message = concat("'", options_.path, "': ", doing, ": ", advice...)};
     };
     switch (primary) {
-        case SQLITE_FULL:
-            return say(Reason::ServiceUnavailable,
-                       "the disk is full: only deletions are possible until there is space again");
-        case SQLITE_BUSY:
-        case SQLITE_LOCKED:
-            return say(Reason::Conflict, "another process has it open: is a server already running"
-                                         " with this --root? Stop it, or use another --root");
-        case SQLITE_CORRUPT:
-        case SQLITE_NOTADB:
-            return say(Reason::InternalError, "the file is damaged (", text,
-                       "): restore a snapshot with 'skiff snapshot restore'");
-        case SQLITE_CANTOPEN:
-        case SQLITE_PERM:
-        case SQLITE_READONLY:
-            return say(Reason::InternalError, text, " (", std::strerror(
-                           database_ ? sqlite3_system_errno(database_.get()) : 0),
-                       "): the directory must exist and be writable for this user");
-        default:
-            return say(Reason::InternalError, text, " (SQLite ", code, ")");
+    case SQLITE_FULL:
+        return say(Reason::ServiceUnavailable,
+                   "the disk is full: only deletions are possible until there is space again");
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return say(Reason::Conflict,
+                   "another process has it open: is a server already running"
+                   " with this --root? Stop it, or use another --root");
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return say(Reason::InternalError, "the file is damaged (", text,
+                   "): restore a snapshot with 'skiff snapshot restore'");
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+        return say(Reason::InternalError, text, " (",
+                   std::strerror(database_ ? sqlite3_system_errno(database_.get()) : 0),
+                   "): the directory must exist and be writable for this user");
+    default: return say(Reason::InternalError, text, " (SQLite ", code, ")");
     }
 }
 
@@ -173,8 +172,8 @@ Result<> SqliteEngine::run(const char* sql) {
 
 Result<Statement> SqliteEngine::statement(const char* sql) {
     sqlite3_stmt* made = nullptr;
-    const int code = sqlite3_prepare_v3(database_.get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &made,
-                                        nullptr);
+    const int code =
+        sqlite3_prepare_v3(database_.get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &made, nullptr);
     if (code != SQLITE_OK) return std::unexpected{error_of(code, sql)};
     return Statement{made};
 }
@@ -198,10 +197,10 @@ void create_private(const std::string& path) {
 Result<> SqliteEngine::open() {
     if (options_.vfs.empty()) create_private(options_.path);
     sqlite3* opened = nullptr;
-    const int code = sqlite3_open_v2(options_.path.c_str(), &opened,
-                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                                         SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                                     options_.vfs.empty() ? nullptr : options_.vfs.c_str());
+    const int code = sqlite3_open_v2(
+        options_.path.c_str(), &opened,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+        options_.vfs.empty() ? nullptr : options_.vfs.c_str());
     database_.reset(opened);
     if (code != SQLITE_OK) return std::unexpected{error_of(code, "open")};
     TRY_OK(configure());
@@ -229,10 +228,13 @@ Result<> SqliteEngine::configure() {
     TRY_OK(run("PRAGMA wal_autocheckpoint=0"));
     TRY_OK(run(concat("PRAGMA cache_size=-", cache_kib).c_str()));
     TRY_OK(run("PRAGMA temp_store=MEMORY"));
-    sqlite3_wal_hook(database_.get(), [](void* pages, sqlite3*, const char*, int count) {
-        *static_cast<int*>(pages) = count;
-        return SQLITE_OK;
-    }, &wal_pages_);
+    sqlite3_wal_hook(
+        database_.get(),
+        [](void* pages, sqlite3*, const char*, int count) {
+            *static_cast<int*>(pages) = count;
+            return SQLITE_OK;
+        },
+        &wal_pages_);
     // Takes the lock now, so that a second server fails here.
     TRY_OK(run("BEGIN IMMEDIATE"));
     return run("COMMIT");
@@ -257,7 +259,8 @@ Result<> SqliteEngine::check_format() {
     if (major > format_major) {
         return fail(Reason::InternalError,
                     concat("'", options_.path, "' has format ", major, ", and this program knows ",
-                           format_major, " at most: run the newer skiff that wrote it, or restore"
+                           format_major,
+                           " at most: run the newer skiff that wrote it, or restore"
                            " a snapshot made before the upgrade"));
     }
     return {};
@@ -450,8 +453,8 @@ Result<> SqliteEngine::write_reserve(const std::string& path) {
     uint32_t noise = 1;
     for (char& byte : block) byte = static_cast<char>((noise = noise * 1664525 + 1013904223) >> 24);
     while (code == SQLITE_OK && static_cast<size_t>(size) < options_.reserve_bytes) {
-        code = file->pMethods->xWrite(file.get(), block.data(), static_cast<int>(block.size()),
-                                      size);
+        code =
+            file->pMethods->xWrite(file.get(), block.data(), static_cast<int>(block.size()), size);
         size += static_cast<sqlite3_int64>(block.size());
     }
     if (code != SQLITE_OK) return fail(Reason::ServiceUnavailable, sqlite3_errstr(code));
@@ -494,9 +497,8 @@ Result<> SqliteEngine::snapshot_to(const std::string& path) {
     };
     if (code != SQLITE_OK) return failed(sqlite3_errstr(code));
     // A write between two steps is carried over by SQLite, as it goes through the same connection.
-    sqlite3_backup* backup = turn_.use([&](int&) {
-        return sqlite3_backup_init(target.get(), "main", database_.get(), "main");
-    });
+    sqlite3_backup* backup = turn_.use(
+        [&](int&) { return sqlite3_backup_init(target.get(), "main", database_.get(), "main"); });
     if (!backup) return failed(sqlite3_errmsg(target.get()));
     do {
         code = turn_.use([&](int&) { return sqlite3_backup_step(backup, snapshot_pages_at_once); });

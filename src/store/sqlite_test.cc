@@ -85,8 +85,15 @@ TEST(StoreSqlite, a_row_comes_back_as_it_was) {
     TempDirectory directory;
     const SqliteOptions options{.path = directory / "s.db", .reserve_bytes = 0};
     const LogRow rows[] = {
-        {.revision = 7, .rows_after = 1, .key = "/r/a/b", .prefix_size = 3, .text = "{\"x\":1}",
-         .splice_at = 1, .schema_revision = 5, .created = 3, .time_ms = 1234567890123},
+        {.revision = 7,
+         .rows_after = 1,
+         .key = "/r/a/b",
+         .prefix_size = 3,
+         .text = "{\"x\":1}",
+         .splice_at = 1,
+         .schema_revision = 5,
+         .created = 3,
+         .time_ms = 1234567890123},
         {.revision = 7, .rows_after = 0, .key = "/r/gone", .prefix_size = 3, .created = 2},
         {.revision = 8, .key = "/r/empty", .prefix_size = 3, .text = ""},
         {.revision = 9, .key = "/r/large", .prefix_size = 3, .text = std::string(1'500'000, 'x')},
@@ -95,18 +102,20 @@ TEST(StoreSqlite, a_row_comes_back_as_it_was) {
         (*open_sqlite(options))->append({std::begin(rows), std::end(rows)}, true).has_value());
     auto engine = *open_sqlite(options);
     size_t next = 0;
-    ASSERT_TRUE(engine->load([&](LogRow&& loaded) {
-        const LogRow& wanted = rows[next++];
-        EXPECT_EQ(loaded.id(), wanted.id());
-        EXPECT_EQ(loaded.revision, wanted.revision);
-        EXPECT_EQ(loaded.key, wanted.key);
-        EXPECT_EQ(loaded.prefix_size, wanted.prefix_size);
-        EXPECT_EQ(loaded.text, wanted.text);
-        EXPECT_EQ(loaded.splice_at, wanted.splice_at);
-        EXPECT_EQ(loaded.schema_revision, wanted.schema_revision);
-        EXPECT_EQ(loaded.created, wanted.created);
-        EXPECT_EQ(loaded.time_ms, wanted.time_ms);
-    }).has_value());
+    ASSERT_TRUE(engine
+                    ->load([&](LogRow&& loaded) {
+                        const LogRow& wanted = rows[next++];
+                        EXPECT_EQ(loaded.id(), wanted.id());
+                        EXPECT_EQ(loaded.revision, wanted.revision);
+                        EXPECT_EQ(loaded.key, wanted.key);
+                        EXPECT_EQ(loaded.prefix_size, wanted.prefix_size);
+                        EXPECT_EQ(loaded.text, wanted.text);
+                        EXPECT_EQ(loaded.splice_at, wanted.splice_at);
+                        EXPECT_EQ(loaded.schema_revision, wanted.schema_revision);
+                        EXPECT_EQ(loaded.created, wanted.created);
+                        EXPECT_EQ(loaded.time_ms, wanted.time_ms);
+                    })
+                    .has_value());
     EXPECT_EQ(next, std::size(rows));
 }
 

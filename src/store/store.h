@@ -48,8 +48,8 @@ struct Attributes {
 
 // An immutable stored object as of one revision.
 struct Object {
-    Bytes text;                // complete JSON, resourceVersion spliced in
-    uint32_t splice_at = 0;    // where `"resourceVersion":"N",` begins in text
+    Bytes text;               // complete JSON, resourceVersion spliced in
+    uint32_t splice_at = 0;   // where `"resourceVersion":"N",` begins in text
     uint32_t splice_size = 0;
     Revision created;
     Revision modified;
@@ -169,8 +169,8 @@ class Store {
     // views and watches show the commit.
     virtual void commit(Transaction transaction, Completion completion) = 0;
 
-    virtual Revision revision() const = 0;                // the newest published
-    virtual View view(ResourceId resource) const = 0;     // now
+    virtual Revision revision() const = 0;              // the newest published
+    virtual View view(ResourceId resource) const = 0;   // now
     // As it was at a revision of the watch window; Expired when that has been compacted, Timeout
     // when it is yet to come.
     virtual Result<View> view_at(ResourceId resource, Revision at) const = 0;

@@ -68,7 +68,9 @@ Speed plain_file(const std::string& directory, int group, double seconds) {
 class Load {
   public:
     Load(Executor& executor, Store& store, Durability durability)
-        : store_{store}, durability_{durability}, done_{executor.make_waiter()},
+        : store_{store},
+          durability_{durability},
+          done_{executor.make_waiter()},
           resource_{store.resource("/registry/pods/")} {}
 
     Speed run(int in_flight, double seconds) {
@@ -158,12 +160,11 @@ void image(int objects) {
     const auto write = [&](int i) {
         ++revision;
         std::vector<Change> changes;
-        changes.push_back({.key = {pods, concat("ns-", i % 1000, "/web-", i * 7919LL % objects)},
-                           .object = make_object({.text = text,
-                                                  .splice_at = 13,
-                                                  .created = {revision},
-                                                  .modified = {revision}}),
-                           .revision = {revision}});
+        changes.push_back(
+            {.key = {pods, concat("ns-", i % 1000, "/web-", i * 7919LL % objects)},
+             .object = make_object(
+                 {.text = text, .splice_at = 13, .created = {revision}, .modified = {revision}}),
+             .revision = {revision}});
         image.apply(std::move(changes), {});
         image.publish({revision});
         image.trim({});
@@ -187,9 +188,8 @@ void image(int objects) {
                      nullptr;
     });
     per("scan, an object", objects, [&] {
-        image.view(pods).scan("", std::nullopt, [&](std::string_view, const ObjectPtr&) {
-            return ++found > 0;
-        });
+        image.view(pods).scan("", std::nullopt,
+                              [&](std::string_view, const ObjectPtr&) { return ++found > 0; });
     });
     per("view 1,000 revisions back", 1, [&] { (void)image.view_at(pods, {revision - 1000}); });
     per("view 50,000 revisions back", 1, [&] { (void)image.view_at(pods, {revision - 50'000}); });

@@ -21,9 +21,8 @@ class Follower {
     Follower(Executor& executor, Store& store, ResourceId resource, std::string prefix)
         : executor_{executor} {
         waiter_.use([&](auto& waiter) { waiter = executor_.make_waiter(); });
-        watch_ = *store.watch(resource, std::move(prefix), store.revision(), [this] {
-            waiter_.use([](auto& waiter) { waiter->notify(); });
-        });
+        watch_ = *store.watch(resource, std::move(prefix), store.revision(),
+                              [this] { waiter_.use([](auto& waiter) { waiter->notify(); }); });
     }
     void follow_until(const std::function<bool()>& done) {
         while (!done()) {
@@ -93,9 +92,8 @@ TEST(StoreThreads, writers_readers_and_watches_agree) {
             --writing;
         });
     }
-    threads.emplace_back([&] {
-        all.follow_until([&] { return writing == 0 && all.last() == store->revision(); });
-    });
+    threads.emplace_back(
+        [&] { all.follow_until([&] { return writing == 0 && all.last() == store->revision(); }); });
     threads.emplace_back([&] { some.follow_until([&] { return writing == 0; }); });
     threads.emplace_back([&] {
         for (int i = 0; writing > 0; ++i) {
@@ -127,10 +125,8 @@ TEST(StoreThreads, a_sync_and_a_snapshot_go_beside_appends) {
         while (appending) EXPECT_TRUE(engine->snapshot_to(directory / "copy.db").has_value());
     });
     for (int i = 1; i <= 200; ++i) {
-        const LogRow row{.revision = i,
-                         .key = "/p/a",
-                         .prefix_size = 3,
-                         .text = std::string(900, 'x')};
+        const LogRow row{
+            .revision = i, .key = "/p/a", .prefix_size = 3, .text = std::string(900, 'x')};
         EXPECT_TRUE(engine->append({row}, i % 8 == 0).has_value());
         EXPECT_TRUE(engine->tidy(Engine::Load::Idle).has_value());
     }

@@ -9,8 +9,8 @@
 namespace skiff::store {
 namespace {
 
-constexpr size_t entries_max = 32;   // of a node; a change copies one node a level
-constexpr size_t entries_small = 8;  // a node this small joins a neighbour that has room
+constexpr size_t entries_max = 32;    // of a node; a change copies one node a level
+constexpr size_t entries_small = 8;   // a node this small joins a neighbour that has room
 
 }   // namespace
 
@@ -281,8 +281,8 @@ void Tree::scan(std::string_view prefix, const std::optional<std::string>& after
                 const std::function<bool(std::string_view, const ObjectPtr&)>& visit) const {
     if (!root_) return;
     const bool past = after && *after >= prefix;
-    Scan{.prefix = prefix, .from = past ? *after : prefix, .after = past, .visit = visit}
-        .node(*root_, true);
+    Scan{.prefix = prefix, .from = past ? *after : prefix, .after = past, .visit = visit}.node(
+        *root_, true);
 }
 
 ObjectPtr Tree::put(std::string_view name, ObjectPtr object) {

@@ -35,6 +35,17 @@ def victim():
         cluster.reset()
 
 
+def stored_by_writer(api):
+    """Name to resourceVersion of all that the writer made and that is still there, in pages."""
+    found, token = {}, ""
+    while True:
+        page = api.call("GET", f"/api/v1/namespaces/default/configmaps?labelSelector=by%3Dwriter&limit=500&continue={token}")
+        found |= {item["metadata"]["name"]: int(item["metadata"]["resourceVersion"]) for item in page["items"]}
+        token = page["metadata"].get("continue", "")
+        if not token:
+            return found
+
+
 class Writer(threading.Thread):
     """Creates config maps one after the other and notes which were acknowledged."""
 
@@ -51,6 +62,7 @@ class Writer(threading.Thread):
                 made = self.api.call("POST", "/api/v1/namespaces/default/configmaps",
                                      {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"by": "writer"}}})
                 self.acknowledged.append((name, int(made["metadata"]["resourceVersion"])))
+                time.sleep(0.01)   # a steady stream, not a flood: all of it is read back in the end
             except Exception:   # noqa: BLE001: the server is being killed: what it did not acknowledge may be lost
                 self.api.connection.close()
                 self.api.connection = self.api.connect()
@@ -75,8 +87,7 @@ def test_nothing_is_lost_when_parts_are_killed(victim):
     before = containers(cluster)
     assert len(before) == 3
     writer = Writer(cluster)
-    start = int(cluster.kubectl("get cm -o json").json()["metadata"].get("resourceVersion") or
-                writer.api.call("GET", "/api/v1/namespaces/default/configmaps?limit=1")["metadata"]["resourceVersion"])
+    start = int(writer.api.call("GET", "/api/v1/namespaces/default/configmaps?limit=1")["metadata"]["resourceVersion"])
     writer.start()
     for number in range(KILLS):
         seed = SEED + number
@@ -92,8 +103,7 @@ def test_nothing_is_lost_when_parts_are_killed(victim):
     writer.ending = True
     writer.join(30)
     assert len(writer.acknowledged) > KILLS
-    stored = {item["metadata"]["name"]: int(item["metadata"]["resourceVersion"])
-              for item in cluster.kubectl("get cm -l by=writer -o json").json()["items"]}
+    stored = stored_by_writer(writer.api)
     lost = [(name, revision) for name, revision in writer.acknowledged if stored.get(name) != revision]
     assert not lost, f"{len(lost)} of {len(writer.acknowledged)} acknowledged writes are lost or changed: {lost[:5]}"
 

@@ -8,8 +8,8 @@ namespace {
 constexpr long sig_interrupt = 2;
 constexpr long sig_terminate = 15;
 constexpr long sig_child = 17;
-constexpr int block = 0;       // SIG_BLOCK
-constexpr int no_hang = 1;     // WNOHANG
+constexpr int block = 0;     // SIG_BLOCK
+constexpr int no_hang = 1;   // WNOHANG
 
 long call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
 #if defined(__x86_64__)
@@ -44,7 +44,6 @@ extern "C" [[noreturn]] void _start() {
     for (;;) {
         const long signal = call(__NR_rt_sigtimedwait, set, 0, 0, sizeof wanted);
         if (signal == sig_terminate || signal == sig_interrupt) call(__NR_exit_group, 0);
-        while (call(__NR_wait4, -1, 0, no_hang, 0) > 0) {
-        }
+        while (call(__NR_wait4, -1, 0, no_hang, 0) > 0) {}
     }
 }

@@ -24,7 +24,8 @@ bool is_current(const fs::path& folder, const Payload& payload) {
     const fs::path data = fs::canonical(folder / "..data", problem);
     if (problem) return false;
     size_t files = 0;
-    for (fs::recursive_directory_iterator it{data, problem}, end; !problem && it != end; it.increment(problem)) {
+    for (fs::recursive_directory_iterator it{data, problem}, end; !problem && it != end;
+         it.increment(problem)) {
         if (it->is_directory(problem)) continue;
         const auto wanted = payload.find(fs::relative(it->path(), data, problem).string());
         if (wanted == payload.end()) return false;
@@ -44,7 +45,8 @@ Result<> write_files(const std::string& folder, const Payload& payload) {
         const std::string full = concat(folder, "/", path);
         TRY_OK(make_directories(full.substr(0, full.rfind('/'))));
         TRY_OK(write_file(full, file.content));
-        if (::chmod(full.c_str(), file.mode & 0777) != 0) return fail_errno(concat("chmod ", full), errno);
+        if (::chmod(full.c_str(), file.mode & 0777) != 0)
+            return fail_errno(concat("chmod ", full), errno);
     }
     return {};
 }
@@ -52,8 +54,10 @@ Result<> write_files(const std::string& folder, const Payload& payload) {
 Result<> link_to(const std::string& target, const std::string& link) {
     const std::string fresh = link + "_tmp";
     ::unlink(fresh.c_str());
-    if (::symlink(target.c_str(), fresh.c_str()) != 0) return fail_errno(concat("symlink ", fresh), errno);
-    if (::rename(fresh.c_str(), link.c_str()) != 0) return fail_errno(concat("rename ", fresh), errno);
+    if (::symlink(target.c_str(), fresh.c_str()) != 0)
+        return fail_errno(concat("symlink ", fresh), errno);
+    if (::rename(fresh.c_str(), link.c_str()) != 0)
+        return fail_errno(concat("rename ", fresh), errno);
     return {};
 }
 
@@ -75,7 +79,8 @@ Result<bool> write_payload(const std::string& folder, const Payload& payload, Wa
         const std::string link = concat(folder, "/", top);
         if (!fs::is_symlink(link, problem)) TRY_OK(link_to(concat("..data/", top), link));
     }
-    for (fs::directory_iterator it{folder, problem}, end; !problem && it != end; it.increment(problem)) {
+    for (fs::directory_iterator it{folder, problem}, end; !problem && it != end;
+         it.increment(problem)) {
         const std::string entry = it->path().filename().string();
         if (!entry.starts_with("..") && !tops.contains(entry)) ::unlink(it->path().c_str());
         // Also what an earlier, interrupted write left.

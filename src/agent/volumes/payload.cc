@@ -10,9 +10,11 @@ constexpr int32_t mode_default = 0644;
 
 // A path of an item must stay inside: the API checks it too, manifests on disk do not pass there.
 Result<> check_path(const std::string& path) {
-    if (path.empty() || path.front() == '/') return fail(Reason::Invalid, concat("invalid path: '", path, "'"));
+    if (path.empty() || path.front() == '/')
+        return fail(Reason::Invalid, concat("invalid path: '", path, "'"));
     for (const auto part : split(path, '/')) {
-        if (part == "..") return fail(Reason::Invalid, concat("invalid path, must not contain '..': ", path));
+        if (part == "..")
+            return fail(Reason::Invalid, concat("invalid path, must not contain '..': ", path));
     }
     return {};
 }
@@ -63,10 +65,12 @@ Result<> add_downward(const std::vector<Pod::DownwardAPIVolumeFile>& items, int3
         if (item.fieldRef) {
             TRY(file.content, field_value(source, item.fieldRef->fieldPath));
         } else if (item.resourceFieldRef) {
-            const auto* container = find_container(source.pod.spec, item.resourceFieldRef->containerName);
+            const auto* container =
+                find_container(source.pod.spec, item.resourceFieldRef->containerName);
             if (!container) {
-                return fail(Reason::NotFound,
-                            concat("container ", item.resourceFieldRef->containerName, " not found"));
+                return fail(
+                    Reason::NotFound,
+                    concat("container ", item.resourceFieldRef->containerName, " not found"));
             }
             TRY(file.content, resource_value(source, *container, *item.resourceFieldRef));
         }
@@ -140,17 +144,19 @@ Result<Payload> volume_payload(const Volume& volume, const FieldSource& source,
     Payload out;
     if (volume.configMap) {
         const auto& from = *volume.configMap;
-        const Keys keys{from.items, from.optional.value_or(false), from.defaultMode.value_or(mode_default),
+        const Keys keys{from.items, from.optional.value_or(false),
+                        from.defaultMode.value_or(mode_default),
                         "references non-existent config key: "};
         TRY_OK(add_object(values.config_maps, from.name, "configmap", keys, out));
     } else if (volume.secret) {
         const auto& from = *volume.secret;
-        const Keys keys{from.items, from.optional.value_or(false), from.defaultMode.value_or(mode_default),
+        const Keys keys{from.items, from.optional.value_or(false),
+                        from.defaultMode.value_or(mode_default),
                         "references non-existent secret key: "};
         TRY_OK(add_object(values.secrets, from.secretName, "secret", keys, out));
     } else if (volume.downwardAPI) {
-        TRY_OK(add_downward(volume.downwardAPI->items, volume.downwardAPI->defaultMode.value_or(mode_default),
-                            source, out));
+        TRY_OK(add_downward(volume.downwardAPI->items,
+                            volume.downwardAPI->defaultMode.value_or(mode_default), source, out));
     } else if (volume.projected) {
         const int32_t mode = volume.projected->defaultMode.value_or(mode_default);
         for (const auto& from : volume.projected->sources) {

@@ -38,7 +38,8 @@ Result<Fd> open_beneath(const std::string& volume, const std::string& path) {
     Fd parent = open_in(root.get(), ".");
     for (const auto part : split(path, '/')) {
         if (part.empty() || part == ".") continue;
-        if (part == "..") return fail(Reason::Invalid, concat("subPath '", path, "' must not contain '..'"));
+        if (part == "..")
+            return fail(Reason::Invalid, concat("subPath '", path, "' must not contain '..'"));
         append(done, done.empty() ? "" : "/", part);
         Fd next = open_in(root.get(), done);
         if (!next && errno == ENOENT) {
@@ -54,11 +55,13 @@ Result<Fd> open_beneath(const std::string& volume, const std::string& path) {
     return parent;
 }
 
-Result<> bind_beneath(const std::string& volume, const std::string& path, const std::string& target) {
+Result<> bind_beneath(const std::string& volume, const std::string& path,
+                      const std::string& target) {
     if (is_mount_point(target)) return {};
     TRY(const Fd found, open_beneath(volume, path));
     struct stat info {};
-    if (::fstat(found.get(), &info) != 0) return fail_errno(concat("stat subPath '", path, "'"), errno);
+    if (::fstat(found.get(), &info) != 0)
+        return fail_errno(concat("stat subPath '", path, "'"), errno);
     if (S_ISDIR(info.st_mode)) {
         TRY_OK(make_directories(target));
     } else {

@@ -13,6 +13,7 @@ namespace skiff::agent {
 Result<Fd> open_beneath(const std::string& volume, const std::string& path);
 
 // Binds it to `target`, which is made as a folder or file to match. Bound already: nothing is done.
-Result<> bind_beneath(const std::string& volume, const std::string& path, const std::string& target);
+Result<> bind_beneath(const std::string& volume, const std::string& path,
+                      const std::string& target);
 
 }   // namespace skiff::agent

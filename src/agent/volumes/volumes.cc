@@ -40,7 +40,8 @@ void give_to_group(const std::string& path, int64_t group, bool writable) {
     };
     give(path);
     std::error_code problem;
-    for (fs::recursive_directory_iterator it{path, problem}, end; !problem && it != end; it.increment(problem)) {
+    for (fs::recursive_directory_iterator it{path, problem}, end; !problem && it != end;
+         it.increment(problem)) {
         give(it->path());
     }
 }
@@ -71,7 +72,8 @@ Result<> make_payload(const std::string& path, const Volume& volume, const Volum
     const bool secret = volume.secret || !volume_tokens(facts.source.pod.spec).empty();
     if (secret && !volume.configMap && !volume.downwardAPI) TRY_OK(mount_memory(path, 0));
     TRY(const bool changed, write_payload(path, payload, facts.now));
-    if (const auto group = group_of(facts.source.pod); group && changed) give_to_group(path, *group, false);
+    if (const auto group = group_of(facts.source.pod); group && changed)
+        give_to_group(path, *group, false);
     return {};
 }
 
@@ -85,7 +87,8 @@ std::string PodFolder::volume(const Volume& volume) const {
     return concat(path_, "/volumes/kubernetes.io~", kind_of(volume), "/", volume.name);
 }
 
-std::string PodFolder::subpath(std::string_view volume, std::string_view container, size_t index) const {
+std::string PodFolder::subpath(std::string_view volume, std::string_view container,
+                               size_t index) const {
     return concat(path_, "/volume-subpaths/", volume, "/", container, "/", index);
 }
 
@@ -111,31 +114,40 @@ Result<> check_host_path(const std::string& path, std::string_view type) {
         std::string_view what;
     };
     constexpr Check checks[] = {
-        {"DirectoryOrCreate", S_IFDIR, "a directory"}, {"Directory", S_IFDIR, "a directory"},
-        {"FileOrCreate", S_IFREG, "a file"},           {"File", S_IFREG, "a file"},
-        {"Socket", S_IFSOCK, "a socket file"},         {"CharDevice", S_IFCHR, "a character device"},
+        {"DirectoryOrCreate", S_IFDIR, "a directory"},
+        {"Directory", S_IFDIR, "a directory"},
+        {"FileOrCreate", S_IFREG, "a file"},
+        {"File", S_IFREG, "a file"},
+        {"Socket", S_IFSOCK, "a socket file"},
+        {"CharDevice", S_IFCHR, "a character device"},
         {"BlockDevice", S_IFBLK, "a block device"},
     };
     for (const auto& check : checks) {
         if (type != check.type) continue;
         if (there && (info.st_mode & S_IFMT) == check.format) return {};
-        return fail(Reason::Invalid, concat("hostPath type check failed: ", path, " is not ", check.what));
+        return fail(Reason::Invalid,
+                    concat("hostPath type check failed: ", path, " is not ", check.what));
     }
     return {};
 }
 
-Result<std::map<std::string, std::string>> mount_volumes(const PodFolder& folder, const VolumeFacts& facts) {
+Result<std::map<std::string, std::string>> mount_volumes(const PodFolder& folder,
+                                                         const VolumeFacts& facts) {
     std::map<std::string, std::string> paths;
     for (const auto& volume : facts.source.pod.spec.volumes) {
         const std::string path = folder.volume(volume);
         Result<> done{};
-        if (volume.hostPath) done = check_host_path(path, volume.hostPath->type);
-        else if (volume.emptyDir) done = make_empty_dir(path, volume, facts.source.pod);
-        else if (has_payload(volume)) done = make_payload(path, volume, facts);
-        else done = fail(Reason::Invalid, "volumes of this kind are not supported yet");
+        if (volume.hostPath)
+            done = check_host_path(path, volume.hostPath->type);
+        else if (volume.emptyDir)
+            done = make_empty_dir(path, volume, facts.source.pod);
+        else if (has_payload(volume))
+            done = make_payload(path, volume, facts);
+        else
+            done = fail(Reason::Invalid, "volumes of this kind are not supported yet");
         if (!done) {
-            return fail(done.error().reason, concat("MountVolume.SetUp failed for volume \"", volume.name,
-                                                    "\" : ", done.error().message));
+            return fail(done.error().reason, concat("MountVolume.SetUp failed for volume \"",
+                                                    volume.name, "\" : ", done.error().message));
         }
         paths[volume.name] = path;
     }

@@ -33,7 +33,8 @@ class PodFolder {
 };
 
 // Names to host paths. Fails with `FailedMount`'s message of the first volume that cannot be made.
-Result<std::map<std::string, std::string>> mount_volumes(const PodFolder& folder, const VolumeFacts& facts);
+Result<std::map<std::string, std::string>> mount_volumes(const PodFolder& folder,
+                                                         const VolumeFacts& facts);
 
 // Rewrites what changed in the volumes that are made of configuration.
 Result<> refresh_volumes(const PodFolder& folder, const VolumeFacts& facts);

@@ -28,7 +28,9 @@ struct VolumesTest : ::testing::Test {
         unmount_below(folder);
         fs::remove_all(folder);
     }
-    std::string read(const std::string& name) const { return read_file(folder + "/" + name).value_or("(none)"); }
+    std::string read(const std::string& name) const {
+        return read_file(folder + "/" + name).value_or("(none)");
+    }
 
     std::string folder;
     WallTime now{std::chrono::seconds{1'800'000'000}};
@@ -42,19 +44,24 @@ TEST_F(VolumesTest, a_payload_changes_all_at_once) {
     struct stat info {};
     ASSERT_EQ(::stat((folder + "/d/b").c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0600u);
-    EXPECT_FALSE(write_payload(folder, {{"a", {"1"}}, {"d/b", {"2", 0600}}}, now + 1s).value());   // as it is
+    EXPECT_FALSE(write_payload(folder, {{"a", {"1"}}, {"d/b", {"2", 0600}}}, now + 1s)
+                     .value());   // as it is
     EXPECT_TRUE(write_payload(folder, {{"a", {"3"}}, {"c", {"4"}}}, now + 2s).value());
     EXPECT_EQ(read("a"), "3");
     EXPECT_EQ(read("c"), "4");
     EXPECT_EQ(read("d/b"), "(none)");
     size_t entries = 0;
-    for (const auto& entry : fs::directory_iterator{folder}) entries += entry.exists() || entry.is_symlink();
+    for (const auto& entry : fs::directory_iterator{folder})
+        entries += entry.exists() || entry.is_symlink();
     EXPECT_EQ(entries, 4u);   // a, c, ..data and one folder
 }
 
-std::string payload_of(const std::string& volume, const ConfigValues& values, const Tokens& tokens = {}) {
-    const auto pod = pod_from(concat(R"({"volumes":[)", volume, R"(],"containers":[{"name":"a","resources":{"limits":{"cpu":"2"}}}]})"),
-                              R"(,"labels":{"app":"web"})");
+std::string payload_of(const std::string& volume, const ConfigValues& values,
+                       const Tokens& tokens = {}) {
+    const auto pod =
+        pod_from(concat(R"({"volumes":[)", volume,
+                        R"(],"containers":[{"name":"a","resources":{"limits":{"cpu":"2"}}}]})"),
+                 R"(,"labels":{"app":"web"})");
     const auto made = volume_payload(pod->spec.volumes[0], {.pod = *pod}, values, tokens);
     if (!made) return made.error().message;
     std::string out;
@@ -67,7 +74,8 @@ std::string payload_of(const std::string& volume, const ConfigValues& values, co
 }
 
 TEST(Payload, is_made_of_what_the_volume_names) {
-    const ConfigValues values{.config_maps = {{"c", {{"k", "v"}, {"l", "w"}}}}, .secrets = {{"s", {{"k", "secret"}}}}};
+    const ConfigValues values{.config_maps = {{"c", {{"k", "v"}, {"l", "w"}}}},
+                              .secrets = {{"s", {{"k", "secret"}}}}};
     const Tokens tokens{{{"", 3600}, "t"}};
     struct Row {
         const char* why;
@@ -76,16 +84,29 @@ TEST(Payload, is_made_of_what_the_volume_names) {
     };
     const Row rows[] = {
         {"a whole ConfigMap", R"({"name":"v","configMap":{"name":"c"}})", "k=v/644 l=w/644"},
-        {"some of it, elsewhere, with modes", R"({"name":"v","configMap":{"name":"c","defaultMode":256,"items":[{"key":"k","path":"x/y"},{"key":"l","path":"z","mode":493}]}})", "x/y=v/400 z=w/755"},
+        {"some of it, elsewhere, with modes",
+         R"({"name":"v","configMap":{"name":"c","defaultMode":256,"items":[{"key":"k","path":"x/y"},{"key":"l","path":"z","mode":493}]}})",
+         "x/y=v/400 z=w/755"},
         {"a Secret", R"({"name":"v","secret":{"secretName":"s"}})", "k=secret/644"},
-        {"a missing one", R"({"name":"v","secret":{"secretName":"no"}})", "secret \"no\" not found"},
-        {"a missing one that is optional", R"({"name":"v","configMap":{"name":"no","optional":true}})", ""},
-        {"a missing key", R"({"name":"v","configMap":{"name":"c","items":[{"key":"no","path":"x"}]}})", "references non-existent config key: no"},
-        {"a path that leads out", R"({"name":"v","configMap":{"name":"c","items":[{"key":"k","path":"../x"}]}})", "invalid path, must not contain '..': ../x"},
-        {"what the pod is", R"({"name":"v","downwardAPI":{"items":[{"path":"l","fieldRef":{"fieldPath":"metadata.labels"}},{"path":"c","resourceFieldRef":{"containerName":"a","resource":"limits.cpu"}}]}})", "c=2/644 l=app=\"web\"/644"},
-        {"all together", R"({"name":"v","projected":{"sources":[{"configMap":{"name":"c","items":[{"key":"k","path":"a"}]}},{"secret":{"name":"s"}},{"serviceAccountToken":{"path":"token","expirationSeconds":3600}}]}})", "a=v/644 k=secret/644 token=t/644"},
+        {"a missing one", R"({"name":"v","secret":{"secretName":"no"}})",
+         "secret \"no\" not found"},
+        {"a missing one that is optional",
+         R"({"name":"v","configMap":{"name":"no","optional":true}})", ""},
+        {"a missing key",
+         R"({"name":"v","configMap":{"name":"c","items":[{"key":"no","path":"x"}]}})",
+         "references non-existent config key: no"},
+        {"a path that leads out",
+         R"({"name":"v","configMap":{"name":"c","items":[{"key":"k","path":"../x"}]}})",
+         "invalid path, must not contain '..': ../x"},
+        {"what the pod is",
+         R"({"name":"v","downwardAPI":{"items":[{"path":"l","fieldRef":{"fieldPath":"metadata.labels"}},{"path":"c","resourceFieldRef":{"containerName":"a","resource":"limits.cpu"}}]}})",
+         "c=2/644 l=app=\"web\"/644"},
+        {"all together",
+         R"({"name":"v","projected":{"sources":[{"configMap":{"name":"c","items":[{"key":"k","path":"a"}]}},{"secret":{"name":"s"}},{"serviceAccountToken":{"path":"token","expirationSeconds":3600}}]}})",
+         "a=v/644 k=secret/644 token=t/644"},
     };
-    for (const Row& row : rows) EXPECT_EQ(payload_of(row.volume, values, tokens), row.payload) << row.why;
+    for (const Row& row : rows)
+        EXPECT_EQ(payload_of(row.volume, values, tokens), row.payload) << row.why;
 }
 
 TEST_F(VolumesTest, a_subpath_never_leads_out) {
@@ -98,8 +119,14 @@ TEST_F(VolumesTest, a_subpath_never_leads_out) {
         bool fine;
     };
     const Row rows[] = {
-        {"in", true},         {"inside", true},     {"absolute", false}, {"absolute/passwd", false},
-        {"in/up", false},     {"../x", false},      {"made/new", true},  {"in/up/v/in", false},
+        {"in", true},
+        {"inside", true},
+        {"absolute", false},
+        {"absolute/passwd", false},
+        {"in/up", false},
+        {"../x", false},
+        {"made/new", true},
+        {"in/up/v/in", false},
         {"/etc/hostname", false},
     };
     for (const Row& row : rows) {
@@ -124,13 +151,16 @@ TEST_F(VolumesTest, a_bound_subpath_is_what_was_opened) {
 }
 
 TEST(Mounts, the_deepest_come_first) {
-    EXPECT_EQ(mount_points_below("1 0 0:1 / /a rw\n2 1 0:2 / /a/b\\040c rw\n3 1 0:3 / /ab rw\n4 2 0:4 / /a/b\\040c/d rw\n", "/a"),
+    EXPECT_EQ(mount_points_below("1 0 0:1 / /a rw\n2 1 0:2 / /a/b\\040c rw\n3 1 0:3 / /ab rw\n4 2 "
+                                 "0:4 / /a/b\\040c/d rw\n",
+                                 "/a"),
               (std::vector<std::string>{"/a/b c/d", "/a/b c", "/a"}));
 }
 
 TEST_F(VolumesTest, volumes_are_made_and_taken_away) {
     if (::geteuid() != 0) GTEST_SKIP() << "mounting needs root";
-    const auto pod = pod_from(R"({"securityContext":{"fsGroup":4321},"volumes":[{"name":"e","emptyDir":{}},{"name":"m","emptyDir":{"medium":"Memory","sizeLimit":"1Mi"}},
+    const auto pod = pod_from(
+        R"({"securityContext":{"fsGroup":4321},"volumes":[{"name":"e","emptyDir":{}},{"name":"m","emptyDir":{"medium":"Memory","sizeLimit":"1Mi"}},
         {"name":"s","secret":{"secretName":"s"}},{"name":"c","configMap":{"name":"c"}}],"containers":[]})");
     ConfigValues values{.config_maps = {{"c", {{"k", "v"}}}}, .secrets = {{"s", {{"k", "x"}}}}};
     const PodFolder pod_folder{folder, "u"};
