@@ -105,7 +105,7 @@ class Story {
             world_.sleep(1s);
         } while (world_.now() < began + arrival);
         outcome.arrived = world_.now() - began;
-        world_.sleep(1s);
+        world_.sleep(10s);   // longer than any event is held up
         cluster_.check_watches_are_complete();
     }
 
