@@ -42,6 +42,16 @@ std::vector<std::string> pod_log_folders(const std::string& log_root, std::strin
     return found;
 }
 
+std::vector<std::string> uids_with_files(const std::string& root) {
+    std::vector<std::string> uids;
+    std::error_code problem;
+    for (std::filesystem::directory_iterator it{root + "/agent/pods", problem}, end;
+         !problem && it != end; it.increment(problem)) {
+        uids.push_back(it->path().filename().string());
+    }
+    return uids;
+}
+
 std::string container_log_path(std::string_view container, unsigned restart_count) {
     return concat(container, "/", restart_count, ".log");
 }

@@ -25,6 +25,8 @@ std::string pod_log_folder(const std::string& log_root, std::string_view name_sp
                            std::string_view name, std::string_view uid);
 // Those of a uid, when the names are not known any more.
 std::vector<std::string> pod_log_folders(const std::string& log_root, std::string_view uid);
+// The pods that have files below --root: made before all else of a pod, removed after all else.
+std::vector<std::string> uids_with_files(const std::string& root);
 // CONTAINER/3.log: the CRI's log_path, relative to the folder above.
 std::string container_log_path(std::string_view container, unsigned restart_count);
 // /var/log/containers/POD_NS_CONTAINER-ID.log, what log collectors look for.

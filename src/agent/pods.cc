@@ -1,7 +1,6 @@
 #include "agent/pods.h"
 
-#include <filesystem>
-
+#include "agent/log_files.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -21,16 +20,6 @@ SharedPod orphan_of(const cri::StringMap& labels) {
     pod->metadata.namespace_ = label_of(labels, label_pod_namespace);
     pod->metadata.uid = label_of(labels, label_pod_uid);
     return pod;
-}
-
-std::vector<std::string> uids_with_files(const std::string& root) {
-    std::vector<std::string> uids;
-    std::error_code problem;
-    for (std::filesystem::directory_iterator it{root + "/agent/pods", problem}, end;
-         !problem && it != end; it.increment(problem)) {
-        uids.push_back(it->path().filename().string());
-    }
-    return uids;
 }
 
 struct Found {

@@ -17,18 +17,21 @@
 namespace skiff::cmd {
 namespace {
 
-// Removes the pods through the runtime and gives their log folders. A runtime that is the user's
-// keeps what is not ours: only sandboxes of this cluster's cgroup would be, so all of our own
-// one's.
-Result<std::vector<std::string>> remove_pods(const Cluster& cluster) {
+// The log folders of every pod that has left anything: the agent keeps a folder of each until the
+// last of it is gone, so that nothing is missed that it was just cleaning up.
+std::vector<std::string> log_folders(const Cluster& cluster) {
     std::vector<std::string> logs;
-    TRY(const auto session, RuntimeSession::open(cluster));
-    TRY(const auto sandboxes, session->cri().list_pod_sandboxes());
-    for (const auto& sandbox : sandboxes)
-        logs.push_back(agent::pod_log_folder("/var/log", sandbox.metadata.namespace_,
-                                             sandbox.metadata.name, sandbox.metadata.uid));
-    TRY_OK(session->end_pods(std::chrono::seconds{1}, RuntimeSession::Removal::Remove));
+    for (const auto& uid : agent::uids_with_files(cluster.root))
+        for (auto& folder : agent::pod_log_folders("/var/log", uid))
+            logs.push_back(std::move(folder));
     return logs;
+}
+
+// Removes the pods through the runtime; one that is the user's keeps what is not ours.
+Result<> remove_pods(const Cluster& cluster) {
+    TRY(const auto session, RuntimeSession::open(cluster));
+    TRY_OK(session->end_pods(std::chrono::seconds{1}, RuntimeSession::Removal::Remove));
+    return {};
 }
 
 void tell(Progress& progress, const Removed& removed) {
@@ -58,10 +61,8 @@ int reset(const Cluster& cluster) {
     progress.say(concat("Removing the cluster ", cluster.id, " at ", cluster.root));
     if (const auto stopped = stop_cluster(cluster, Pods::Keep); !stopped)
         progress.say("  " + stopped.error().message);
-    std::vector<std::string> logs;
-    if (auto removed = remove_pods(cluster); removed)
-        logs = std::move(*removed);
-    else
+    const auto logs = log_folders(cluster);
+    if (const auto removed = remove_pods(cluster); !removed)
         progress.say(concat("  the runtime could not remove the pods (", removed.error().message,
                             "); going on without it"));
     tell(progress, remove_shims(cluster));

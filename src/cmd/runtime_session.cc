@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "agent/containerd_config.h"
+#include "agent/pod_record.h"
 #include "base/guarded.h"
 #include "base/text.h"
 #include "cmd/api_probe.h"
@@ -26,6 +27,7 @@ RuntimeSession::~RuntimeSession() {
 
 Result<std::unique_ptr<RuntimeSession>> RuntimeSession::open(const Cluster& cluster) {
     std::unique_ptr<RuntimeSession> session{new RuntimeSession};
+    session->cluster_id_ = cluster.id;
     session->client_ = net::make_grpc_client(
         *session->executor_, session->loop_->loop(),
         {.host = "localhost", .port = 0, .unix_path = cluster.containerd_socket()});
@@ -49,8 +51,12 @@ Result<std::unique_ptr<RuntimeSession>> RuntimeSession::open(const Cluster& clus
                                         cluster.path("log/containerd.log")));
 }
 
+Result<std::vector<agent::cri::PodSandbox>> RuntimeSession::sandboxes() {
+    return cri_->list_pod_sandboxes({.label_selector = {{agent::label_cluster, cluster_id_}}});
+}
+
 Result<size_t> RuntimeSession::end_pods(std::chrono::seconds grace, Removal removal) {
-    TRY(const auto sandboxes, cri_->list_pod_sandboxes());
+    TRY(const auto sandboxes, this->sandboxes());
     TRY(const auto containers, cri_->list_containers());
     struct Progress {
         std::atomic<size_t> left;

@@ -19,6 +19,8 @@ class RuntimeSession {
     ~RuntimeSession();   // stops what it started
     agent::Cri& cri() { return *cri_; }
     Executor& executor() { return *executor_; }
+    // The sandboxes of this cluster's pods.
+    Result<std::vector<agent::cri::PodSandbox>> sandboxes();
 
     // Ends every container of the cluster's pods, `grace` each, all at once; removes them too when
     // asked. Returns how many pods there were.
@@ -27,6 +29,7 @@ class RuntimeSession {
 
   private:
     RuntimeSession();
+    std::string cluster_id_;   // a user's containerd may hold pods that are not ours
     std::unique_ptr<Executor> executor_;
     std::unique_ptr<net::LoopThread> loop_;
     std::unique_ptr<net::GrpcClient> client_;
