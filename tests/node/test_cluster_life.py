@@ -30,16 +30,16 @@ def cgroups():
 
 
 def processes():
-    """Those that name skiff or containerd."""
+    """Those that run skiff, containerd or one of its shims."""
     found = set()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                command = pathlib.Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                words = pathlib.Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace").split("\0")
             except OSError:
                 continue
-            if "containerd" in command or " supervise " in command or " server --root" in command or " agent --root" in command:
-                found.add((int(entry), command))
+            if os.path.basename(words[0]).startswith(("skiff", "containerd")):
+                found.add((int(entry), " ".join(words)))
     return found
 
 
