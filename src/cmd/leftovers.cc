@@ -59,14 +59,15 @@ Removed remove_shims(const Cluster& cluster) {
         const auto pid = parse_number<pid_t>(name);
         if (!pid) continue;
         const auto command = read_file(concat("/proc/", name, "/cmdline"));
-        if (!command || command->find("containerd-shim") == std::string::npos ||
-            command->find(socket) == std::string::npos)
-            continue;
+        if (!command || command->find(socket) == std::string::npos) continue;
+        // A ctr that an agent killed meanwhile had started waits for a containerd forever.
+        const bool shim = command->find("containerd-shim") != std::string::npos;
+        if (!shim && !command->starts_with("ctr")) continue;
         const auto process = open_process(*pid);
         if (!process) continue;
         ::kill(*pid, SIGKILL);
         wait_for_exit(*process, std::chrono::seconds{5});
-        removed.push_back(concat("process ", name, " (containerd-shim)"));
+        removed.push_back(concat("process ", name, shim ? " (containerd-shim)" : " (ctr)"));
     }
     return removed;
 }
