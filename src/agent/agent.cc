@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "client/https_transport.h"
+#include "net/listen.h"
 #include "net/server.h"
 
 namespace skiff::agent {

@@ -8,6 +8,7 @@
 #include "base/os.h"
 #include "base/text.h"
 #include "net/http_client.h"
+#include "net/listen.h"
 #include "net/remote_command.h"
 #include "net/spdy.h"
 #include "net/test_support.h"

@@ -12,6 +12,7 @@
 #include "cmd/flags.h"
 #include "cmd/progress.h"
 #include "cmd/signals.h"
+#include "net/listen.h"
 #include "net/server.h"
 
 namespace skiff::cmd {

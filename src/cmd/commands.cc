@@ -19,7 +19,6 @@
 #include "cmd/reset.h"
 #include "cmd/server.h"
 #include "cmd/status.h"
-#include "cmd/supervisor.h"
 #include "cmd/up.h"
 
 namespace skiff::cmd {
@@ -55,7 +54,7 @@ int run_kubeconfig(const Arguments& arguments) {
 
 struct Verb {
     std::string_view name;
-    std::string_view help;   // "" for those that only Skiff itself calls
+    std::string_view help;
     int (*run)(const Arguments&);
 };
 
@@ -69,16 +68,14 @@ constexpr std::array verbs{
     Verb{"server", "the server's role in the foreground", run_server},
     Verb{"agent", "the node agent's role in the foreground", run_agent},
     Verb{"version", "print the version", run_version},
-    Verb{"supervise", "", run_supervisor},
 };
 
 int usage(FILE* to) {
     std::fputs("Skiff: Kubernetes in one small, fast binary.\n\nusage: skiff <verb> [flags]\n\n",
                to);
     for (const auto& verb : verbs)
-        if (!verb.help.empty())
-            std::fprintf(to, "  %-12s%.*s\n", std::string{verb.name}.c_str(),
-                         static_cast<int>(verb.help.size()), verb.help.data());
+        std::fprintf(to, "  %-12s%.*s\n", std::string{verb.name}.c_str(),
+                     static_cast<int>(verb.help.size()), verb.help.data());
     std::fputs(
         "\nEvery verb takes --root DIR (default /var/lib/skiff); several clusters can live on one "
         "machine.\n"

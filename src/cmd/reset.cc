@@ -46,7 +46,7 @@ void tell(Progress& progress, const Removed& removed) {
 // goes last: as long as it is there, `reset` can be run again.
 Result<> remove_root(const Cluster& cluster, Progress& progress) {
     for (const auto* name :
-         {"admin.kubeconfig", "agent", "containerd", "log", "run", "server", "cluster.json"})
+         {"admin.kubeconfig", "agent", "bin", "containerd", "log", "run", "server", "cluster.json"})
         TRY_OK(remove_tree(cluster.path(name)));
     if (::rmdir(cluster.root.c_str()) == 0)
         progress.say(concat("  removed ", cluster.root));

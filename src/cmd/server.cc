@@ -15,6 +15,7 @@
 #include "cmd/progress.h"
 #include "cmd/signals.h"
 #include "controllers/controllers.h"
+#include "net/listen.h"
 #include "net/server.h"
 #include "scheduler/scheduler.h"
 #include "store/engine.h"

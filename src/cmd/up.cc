@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "agent/containerd_config.h"
 #include "base/os.h"
 #include "base/text.h"
 #include "cmd/addresses.h"
@@ -17,6 +18,7 @@
 #include "cmd/pki.h"
 #include "cmd/process.h"
 #include "cmd/progress.h"
+#include "cmd/supervisor_program.h"
 
 namespace skiff::cmd {
 namespace {
@@ -70,7 +72,16 @@ Result<> check_machine(const std::string& root) {
 Result<> start_supervisor(const Cluster& cluster) {
     TRY_OK(make_directories(cluster.path("log"), 0750));
     TRY_OK(make_directories(cluster.path("run"), 0755));
-    SpawnOptions options{.arguments = {own_executable(), "supervise", "--root", cluster.root},
+    TRY_OK(make_directories(cluster.path("bin"), 0755));
+    const auto program = cluster.path("bin/skiff-supervisor");
+    TRY_OK(write_file_atomic(program, supervisor_program(), 0755, Sync::No));
+    std::vector<std::string> arguments{
+        program, concat("--root=", cluster.root), concat("--skiff=", own_executable()),
+        concat("--port=", cluster.port), concat("--agent-port=", cluster.agent_port)};
+    if (cluster.runtime_endpoint.empty())
+        arguments.push_back(
+            concat("--containerd-config=", agent::containerd_paths(cluster.root).config));
+    SpawnOptions options{.arguments = std::move(arguments),
                          .environment = {},
                          .log_path = cluster.path("log/supervisor.log"),
                          .descriptors = {},

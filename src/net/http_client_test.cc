@@ -9,6 +9,7 @@
 
 #include "base/executor.h"
 #include "base/text.h"
+#include "net/listen.h"
 #include "net/test_support.h"
 
 namespace skiff::net {

@@ -29,14 +29,10 @@ class Server {
     virtual size_t connections() const = 0;
 };
 
-// Connections are spread over the loops. `listener` is a listening TCP socket (see listen_tcp).
+// Connections are spread over the loops. `listener` is a listening TCP socket (net/listen.h).
 // Without tls (null) it speaks plain HTTP/1.1 and prior-knowledge HTTP/2.
 Result<std::unique_ptr<Server>> make_server(std::vector<Loop*> loops, Fd listener,
                                             std::shared_ptr<TlsContext> tls, Handler handler,
                                             ServerOptions options = {});
-
-// "127.0.0.1", "::", ... ; port 0 lets the kernel choose. Errors name address, port and reason.
-Result<Fd> listen_tcp(const std::string& address, uint16_t port);
-Result<uint16_t> port_of(const Fd& listener);
 
 }   // namespace skiff::net

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "net/listen.h"
 #include "net/server.h"
 
 int main(int count, char** arguments) {

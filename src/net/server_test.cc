@@ -1,4 +1,5 @@
 #include "net/server.h"
+#include "net/listen.h"
 
 #include <future>
 #include <set>

@@ -16,6 +16,7 @@
 #include "base/guarded.h"
 #include "base/text.h"
 #include "net/http1_message.h"
+#include "net/listen.h"
 #include "net/loop.h"
 #include "net/server.h"
 #include "net/transport.h"

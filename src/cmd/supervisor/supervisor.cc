@@ -1,4 +1,4 @@
-#include "cmd/supervisor.h"
+#include "cmd/supervisor/supervisor.h"
 
 #include <csignal>
 #include <cstdio>
@@ -13,13 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/containerd_config.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cmd/cluster.h"
-#include "cmd/flags.h"
 #include "cmd/process.h"
-#include "net/server.h"
+#include "net/listen.h"
 
 namespace skiff::cmd {
 namespace {
@@ -44,16 +41,15 @@ struct Part {
 
 class Supervisor {
   public:
-    explicit Supervisor(Cluster cluster) : cluster_{std::move(cluster)} {}
+    explicit Supervisor(SupervisorOptions options) : options_{std::move(options)} {}
 
     Result<> run() {
-        TRY_OK(make_directories(cluster_.path("run"), 0755));
-        TRY_OK(make_directories(cluster_.path("log"), 0750));
-        lock_ = Fd{::open(cluster_.path("run/supervisor.lock").c_str(),
-                          O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+        TRY_OK(make_directories(path("run"), 0755));
+        TRY_OK(make_directories(path("log"), 0750));
+        lock_ = Fd{::open(path("run/supervisor.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
         if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
             return fail(Reason::AlreadyExists, "another supervisor keeps this cluster");
-        TRY_OK(write_pid_file(cluster_.supervisor_pid_file(), ::getpid()));
+        TRY_OK(write_pid_file(path("run/supervisor.pid"), ::getpid()));
         sigset_t signals;
         sigemptyset(&signals);
         for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&signals, number);
@@ -67,32 +63,30 @@ class Supervisor {
             if (!part.process) start(part);
         while (!ending_) turn();
         for (auto part = parts_.rbegin(); part != parts_.rend(); ++part) stop(*part);
-        ::unlink(cluster_.supervisor_pid_file().c_str());
+        ::unlink(path("run/supervisor.pid").c_str());
         return {};
     }
 
   private:
-    std::string pid_file(const Part& part) const {
-        return cluster_.path(concat("run/", part.name, ".pid"));
-    }
+    std::string path(std::string_view below) const { return concat(options_.root, "/", below); }
 
-    std::string spawn_lock() const { return cluster_.path("run/spawn.lock"); }
+    std::string pid_file(const Part& part) const { return path(concat("run/", part.name, ".pid")); }
+
+    std::string spawn_lock() const { return path("run/spawn.lock"); }
 
     void add_parts() {
-        const auto self = own_executable();
         const auto fd_flag = concat("--listen-fd=", passed_descriptor);
-        if (cluster_.runtime_endpoint.empty()) {
+        if (!options_.containerd_config.empty()) {
             parts_.push_back({.name = "containerd",
-                              .arguments = {"containerd", "--config",
-                                            agent::containerd_paths(cluster_.root).config},
+                              .arguments = {"containerd", "--config", options_.containerd_config},
                               .listens = {}});
         }
         parts_.push_back({.name = "server",
-                          .arguments = {self, "server", "--root", cluster_.root, fd_flag},
-                          .listens = cluster_.port});
+                          .arguments = {options_.skiff, "server", "--root", options_.root, fd_flag},
+                          .listens = options_.port});
         parts_.push_back({.name = "agent",
-                          .arguments = {self, "agent", "--root", cluster_.root, fd_flag},
-                          .listens = cluster_.agent_port});
+                          .arguments = {options_.skiff, "agent", "--root", options_.root, fd_flag},
+                          .listens = options_.agent_port});
     }
 
     // A part that a supervisor before us started goes on, with the socket it has.
@@ -116,7 +110,7 @@ class Supervisor {
     void start(Part& part) {
         part.restart_at.reset();
         part.started = os_clock().monotonic();
-        const auto log_path = cluster_.path(concat("log/", part.name, ".log"));
+        const auto log_path = path(concat("log/", part.name, ".log"));
         rotate(log_path);
         SpawnOptions options{.arguments = part.arguments,
                              .environment = {},
@@ -193,7 +187,7 @@ class Supervisor {
         ::unlink(pid_file(part).c_str());
     }
 
-    Cluster cluster_;
+    SupervisorOptions options_;
     Fd lock_;
     Fd signals_;
     std::vector<Part> parts_;
@@ -202,15 +196,6 @@ class Supervisor {
 
 }   // namespace
 
-int run_supervisor(const std::vector<std::string>& arguments) {
-    const auto flags = Flags::parse(arguments, {{"root", "DIR", "all state of the cluster"}});
-    auto cluster =
-        flags ? load_cluster(flags->text("root", default_root)) : std::unexpected{flags.error()};
-    const auto done =
-        cluster ? Supervisor{std::move(*cluster)}.run() : std::unexpected{cluster.error()};
-    if (done) return 0;
-    log_error("the supervisor cannot go on", {{"error", done.error().message}});
-    return 1;
-}
+Result<> supervise(SupervisorOptions options) { return Supervisor{std::move(options)}.run(); }
 
 }   // namespace skiff::cmd

@@ -1,0 +1,15 @@
+// Listening sockets. Apart from the server, so that the supervisor needs nothing else of net.
+#pragma once
+
+#include <string>
+
+#include "base/os.h"
+#include "base/result.h"
+
+namespace skiff::net {
+
+// "127.0.0.1", "::", ... ; port 0 lets the kernel choose. Errors name address, port and reason.
+Result<Fd> listen_tcp(const std::string& address, uint16_t port);
+Result<uint16_t> port_of(const Fd& listener);
+
+}   // namespace skiff::net
