@@ -1,4 +1,5 @@
 """Writes the typed views that src/**/*.view declare: structs and the tables to decode them."""
+import dataclasses
 import re
 
 from schema_parse import SchemaError, strip_comment
@@ -131,6 +132,11 @@ class ViewFile:
         word = self.peek()
         if word == "=":
             self.take()
+            if self.peek() == "raw":   # the message's JSON text
+                self.take()
+                text_field = dataclasses.replace(field, type="Any", message="")
+                struct.members.append((text_field, self.type_of(text_field, False), None))
+                return
             below = self.views.get(self.take())
             if below is None or below.message is not message:
                 self.error(f"that is no view of {field.message} above this one")

@@ -98,10 +98,11 @@ class Schemagen(unittest.TestCase):
             view Part g.io.v1.Part { name }
             view Thing g.io.v1.Thing { metadata { name } spec { colour extra more parts = Part } }
             view All g.io.v1.Thing *
+            view Text g.io.v1.Thing { spec = raw }
             """)
         text = files["agent/things.h"]
         for part in ["api::Boxed<ThingSpec> spec;", "api::Interned colour;", "std::vector<Part> parts;",
-                     "api::ResourceList more;", "api::IntOrString extra;", 'resource = "things";']:
+                     "api::ResourceList more;", "std::string spec;", "api::IntOrString extra;", 'resource = "things";']:
             self.assertIn(part, text)
 
     def test_mistakes_in_views(self):
