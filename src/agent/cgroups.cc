@@ -23,6 +23,12 @@ std::vector<std::string> parents_and_self(const std::string& path) {
     return out;
 }
 
+// Each controller by itself: one that the kernel lacks would make the kernel refuse them all.
+void hand_on(const std::string& below, CgroupPlan& plan) {
+    for (const char* controller : {"+cpu", "+memory", "+pids"})
+        plan.writes.push_back({below + "cgroup.subtree_control", controller});
+}
+
 void remove_folder_tree(const std::filesystem::path& folder) {
     std::error_code problem;
     for (std::filesystem::directory_iterator it{folder, problem}, end; !problem && it != end;
@@ -43,11 +49,10 @@ CgroupPlan plan_pod_cgroup(CgroupVersion version, const std::string& path,
     if (version == CgroupVersion::Two) {
         // A cgroup hands controllers on to its children only when told to, from the top down.
         const auto folders = parents_and_self(path);
-        plan.writes.push_back({"cgroup.subtree_control", "+cpu +memory +pids"});
+        hand_on("", plan);
         for (const auto& folder : folders) {
             plan.folders.push_back(folder.substr(1));
-            plan.writes.push_back(
-                {folder.substr(1) + "/cgroup.subtree_control", "+cpu +memory +pids"});
+            hand_on(folder.substr(1) + "/", plan);
         }
         const std::string own = path.substr(1);
         plan.writes.push_back({own + "/cpu.weight", concat(cpu_weight_of(shares))});

@@ -1,10 +1,15 @@
 #include "agent/environment.h"
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "agent/cgroups.h"
 #include "agent/hosts.h"
 #include "agent/pod_testing.h"
 #include "agent/resources.h"
 #include "agent/security.h"
+#include "base/os.h"
+#include "base/text.h"
 
 namespace skiff::agent {
 namespace {
@@ -173,10 +178,11 @@ TEST(Cgroups, both_versions_get_their_files) {
     const PodResources resources{
         .cpu_request_milli = 1000, .cpu_limit_milli = 500, .memory_limit_bytes = 1 << 20};
     const auto write = [&](CgroupVersion version, const std::string& file) {
+        std::string all;
         for (const auto& one : plan_pod_cgroup(version, "/skiff-x/podu", resources).writes) {
-            if (one.file == file) return one.value;
+            if (one.file == file) append(all, all.empty() ? "" : ",", one.value);
         }
-        return std::string{"none"};
+        return all;
     };
     EXPECT_EQ(write(CgroupVersion::One, "cpu/skiff-x/podu/cpu.shares"), "1024");
     EXPECT_EQ(write(CgroupVersion::One, "cpu/skiff-x/podu/cpu.cfs_quota_us"), "50000");
@@ -184,7 +190,27 @@ TEST(Cgroups, both_versions_get_their_files) {
     EXPECT_EQ(write(CgroupVersion::Two, "skiff-x/podu/cpu.weight"), "39");
     EXPECT_EQ(write(CgroupVersion::Two, "skiff-x/podu/cpu.max"), "50000 100000");
     EXPECT_EQ(write(CgroupVersion::Two, "skiff-x/podu/memory.max"), "1048576");
-    EXPECT_EQ(write(CgroupVersion::Two, "skiff-x/cgroup.subtree_control"), "+cpu +memory +pids");
+    EXPECT_EQ(write(CgroupVersion::Two, "skiff-x/cgroup.subtree_control"), "+cpu,+memory,+pids");
+}
+
+// A folder stands in for the unified hierarchy, which this kernel may not offer with controllers.
+TEST(Cgroups, the_unified_hierarchy_is_recognised_and_filled_and_left) {
+    std::string mount = "/tmp/skiff-cgroup.XXXXXX";
+    ASSERT_NE(::mkdtemp(mount.data()), nullptr);
+    const auto content = [&](const char* file) { return read_file(mount + file).value_or("none"); };
+    EXPECT_EQ(Cgroups{mount}.version(), CgroupVersion::One);
+    ASSERT_TRUE(write_file(mount + "/cgroup.controllers", "cpu memory pids"));
+    const Cgroups cgroups{mount};
+    ASSERT_EQ(cgroups.version(), CgroupVersion::Two);
+    const PodResources limited{
+        .cpu_request_milli = 100, .cpu_limit_milli = 500, .memory_limit_bytes = 1 << 20};
+    ASSERT_TRUE(cgroups.make("/skiff-x/burstable/podu", limited));
+    EXPECT_EQ(content("/cgroup.subtree_control"), "+pids");   // the last of three writes
+    EXPECT_EQ(content("/skiff-x/burstable/cgroup.subtree_control"), "+pids");
+    EXPECT_EQ(content("/skiff-x/burstable/podu/cpu.max"), "50000 100000");
+    EXPECT_EQ(content("/skiff-x/burstable/podu/memory.max"), "1048576");
+    EXPECT_EQ(content("/skiff-x/burstable/memory.max"), "none");
+    std::filesystem::remove_all(mount);
 }
 
 TEST(Security, the_container_wins_over_the_pod) {

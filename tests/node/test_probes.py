@@ -1,4 +1,7 @@
 """Startup, liveness and readiness probes in all four forms."""
+from concurrent import futures
+
+import grpc
 import pytest
 
 OFTEN = {"periodSeconds": 1}
@@ -96,3 +99,40 @@ def test_a_failed_startup_probe_ends_the_container(space):
 
 def test_a_probe_can_have_its_own_grace_period(space):
     assert space.until_phase("own-grace", "Failed")["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
+
+
+class Health(grpc.GenericRpcHandler):
+    """grpc.health.v1.Health as bytes: {1: service} is answered by {1: status}, 1 SERVING and 2 NOT_SERVING."""
+
+    def __init__(self):
+        self.status, self.asked = 1, set()
+
+    def service(self, details):
+        if details.method != "/grpc.health.v1.Health/Check":
+            return None
+
+        def check(request, context):
+            self.asked.add(request)
+            return bytes([0x08, self.status])
+        return grpc.unary_unary_rpc_method_handler(check)
+
+
+@pytest.fixture
+def health():
+    """A real gRPC server on this machine's network, where a pod of the host's network is probed."""
+    server, made = grpc.server(futures.ThreadPoolExecutor(2)), Health()
+    server.add_generic_rpc_handlers([made])
+    made.port = server.add_insecure_port("0.0.0.0:0")
+    server.start()
+    yield made
+    server.stop(None)
+
+
+def test_a_grpc_service_is_asked_for_its_health(space, health):
+    probe = {"grpc": {"port": health.port, "service": "way"}, **OFTEN, "failureThreshold": 1}
+    space.create(space.pod("grpc-good", space.container("main", "sleep 600", readinessProbe=probe), hostNetwork=True))
+    space.until_ready("grpc-good")
+    assert health.asked == {b"\x0a\x03way"}
+    health.status = 2
+    space.until_event("grpc-good", "Unhealthy", 'Readiness probe failed: service unhealthy')
+    space.eventually("unready", lambda: not space.status_of("grpc-good", "main")["ready"])
