@@ -148,14 +148,20 @@ void link_log(const PodParts& parts, const Pod& pod, const ContainerRecord& reco
 }
 
 // Runs postStart; a failure kills the container, whose end is then handled as any other.
-std::optional<StartFailure> run_post_start(const PodParts& parts, const StartOrder& order,
-                                           const Container& container, const std::string& id) {
-    if (!container.lifecycle || !container.lifecycle->postStart) return std::nullopt;
+void run_post_start(const PodParts& parts, const StartOrder& order, const Container& container,
+                    StartResult& result) {
+    if (!container.lifecycle || !container.lifecycle->postStart) return;
+    const std::string id = result.record->id;
     const std::string address =
         order.sandbox.addresses.empty() ? "" : order.sandbox.addresses.front();
+    order.hook_begins(*result.record);
     const auto done =
         parts.hooks.run(*container.lifecycle->postStart, {container, id, address}, 10min);
-    if (done) return std::nullopt;
+    if (!order.hook_ends()) {
+        result = {.record = {}, .failure = {}, .forgotten = true};
+        return;
+    }
+    if (done) return;
     tell(parts, *order.pod, container.name, true, "FailedPostStartHook",
          concat("PostStartHook failed: ", done.error().message));
     tell(parts, *order.pod, container.name, false, "Killing", "FailedPostStartHook");
@@ -163,7 +169,9 @@ std::optional<StartFailure> run_post_start(const PodParts& parts, const StartOrd
     const auto stopped = parts.cri.stop_container(id, std::chrono::seconds{grace});
     if (!stopped)
         log_warn("container not stopped", {{"id", id}, {"error", stopped.error().message}});
-    return failure_of("PostStartHookError", done.error().message);
+    result.failure = failure_of("PostStartHookError", done.error().message);
+    auto ended = read_ended_container(parts, *order.pod, id, order.sandbox.id);
+    if (ended) result.record = *std::move(ended);
 }
 
 // An agent that was killed, or a runtime that was, may have left a call behind that went through
@@ -356,13 +364,7 @@ StartResult start_container(const PodParts& parts, const StartOrder& order) {
     if (!record) return failed("RunContainerError", record.error());
     link_log(parts, pod, *record);
     result.record = *std::move(record);
-    if (started) {
-        if (auto failure = run_post_start(parts, order, container, *id)) {
-            result.failure = std::move(failure);
-            auto ended = read_ended_container(parts, pod, *id, order.sandbox.id);
-            if (ended) result.record = *std::move(ended);
-        }
-    }
+    if (started) run_post_start(parts, order, container, result);
     return result;
 }
 

@@ -63,6 +63,10 @@ struct StartOrder {
     std::string target_container_id;    // of an ephemeral container
     std::function<bool()> may_create;   // asked once the image is there; false: forget it
     std::function<void(const std::string&)> created;   // told the id, before any event of it
+    // Around postStart, which may hang: a container whose pod ends meanwhile is given up (false:
+    // forget it) and is ended as any that runs.
+    std::function<void(const ContainerRecord&)> hook_begins;
+    std::function<bool()> hook_ends;
 };
 struct StartResult {
     std::optional<ContainerRecord> record;   // when it was created

@@ -49,7 +49,8 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
     // A chain of starts under way. A long pull must not hold up the end of the pod: until the
     // container is being created, whoever closes the gate first has it.
     struct Chain {
-        enum Gate : int { Open, Creating, Closed };
+        // Open and Hooking: it may be abandoned, in Hooking once `hooking_` tells the container.
+        enum Gate : int { Open, Creating, Hooking, Closed };
         std::atomic<int> gate = Open;
         std::set<std::string> names;
     };
@@ -100,6 +101,7 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
 
     // True: a chain was under way and will create nothing any more.
     bool abandon_chain();
+    void hook_begins(const std::shared_ptr<Chain>& chain, const ContainerRecord& record);
     void started(const Chain& chain, const std::string& name, StartResult result);
     void kill_one(const KillContainer& kill);
     void refresh_container(const std::string& id, const std::string& sandbox_id, bool ended);
@@ -133,6 +135,7 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
     std::map<std::string, Backoff> restarts_;
     std::map<std::string, Backoff> start_backoffs_;
     std::map<std::string, StartFailure> failures_;
+    std::optional<ContainerRecord> hooking_;   // runs, but its postStart is not done yet
     std::set<std::string> busy_;
     std::map<std::string, WallTime> killing_;
     std::map<std::string, std::string> waiting_told_;

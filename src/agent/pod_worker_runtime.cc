@@ -199,6 +199,14 @@ void PodWorker::Core::start_chain() {
                 return chain->gate.compare_exchange_strong(expected, Chain::Creating);
             };
             order.created = [&self](const std::string& id) { self->parts_.owns(id, self->uid_); };
+            order.hook_begins = [&self, &chain](const ContainerRecord& record) {
+                chain->gate = Chain::Hooking;
+                self->post([chain, record](Core& core) { core.hook_begins(chain, record); });
+            };
+            order.hook_ends = [&chain] {
+                int expected = Chain::Hooking;
+                return chain->gate.compare_exchange_strong(expected, Chain::Creating);
+            };
             auto result = start_container(self->parts(), order);
             if (result.forgotten) return;
             if (result.record)
@@ -225,13 +233,28 @@ std::string PodWorker::Core::target_of(const StartContainer& start) const {
 bool PodWorker::Core::abandon_chain() {
     if (!chain_) return false;
     int expected = Chain::Open;
-    if (!chain_->gate.compare_exchange_strong(expected, Chain::Closed)) return false;
+    if (!chain_->gate.compare_exchange_strong(expected, Chain::Closed)) {
+        expected = Chain::Hooking;
+        if (!hooking_ || !chain_->gate.compare_exchange_strong(expected, Chain::Closed))
+            return false;
+        record_.put(*std::exchange(hooking_, std::nullopt));   // ended as any that runs
+    }
     for (const auto& name : chain_->names) busy_.erase(name);
     chain_.reset();
     return true;
 }
 
+void PodWorker::Core::hook_begins(const std::shared_ptr<Chain>& chain,
+                                  const ContainerRecord& record) {
+    if (chain_ == chain)
+        hooking_ = record;
+    else
+        record_.put(record);   // given up before we heard of it
+    step();
+}
+
 void PodWorker::Core::started(const Chain& chain, const std::string& name, StartResult result) {
+    hooking_.reset();
     if (chain_ && chain_.get() == &chain) busy_.erase(name);
     if (result.record) {
         const bool ended = result.record->ended();

@@ -330,5 +330,20 @@ TEST_F(PodWorkerTest, a_killed_sandbox_is_made_again) {
     EXPECT_TRUE(shows(R"("restartCount":1)"));
 }
 
+TEST_F(PodWorkerTest, a_pod_deleted_while_its_start_hook_hangs_ends_within_its_grace) {
+    pods->changed(
+        nullptr,
+        pod_of(
+            "hangs",
+            concat(R"({"terminationGracePeriodSeconds":1,"containers":[)",
+                   container("a", "sleep 100",
+                             R"(,"lifecycle":{"postStart":{"exec":{"command":["sleep","60"]}}})"),
+                   "]}")));
+    ASSERT_TRUE(eventually([&] { return events.has("Started: Started container a"); }));
+    const auto worker = pods->find("default", "hangs");
+    worker->deleted(worker->pod());
+    EXPECT_TRUE(eventually([&] { return pods->all().empty(); }, 10s));
+}
+
 }   // namespace
 }   // namespace skiff::agent
