@@ -10,5 +10,7 @@ std::span<const NamedPrinter> event_printers();
 std::span<const NamedPrinter> node_printers();
 std::span<const NamedPrinter> pod_printers();
 std::span<const NamedPrinter> service_printers();
+std::span<const NamedPrinter> storage_printers();
+std::span<const NamedPrinter> workload_printers();
 
 }   // namespace skiff::api
