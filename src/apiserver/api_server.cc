@@ -9,6 +9,15 @@
 #include "base/text.h"
 
 namespace skiff::apiserver {
+namespace {
+
+Ipv4Range range_of(const std::string& cidr) {
+    const auto range = parse_ipv4_range(cidr);
+    ASSERT(range.has_value());   // it was checked when the cluster was made
+    return *range;
+}
+
+}   // namespace
 
 ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor& executor,
                      ApiServerOptions options)
@@ -21,7 +30,8 @@ ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor
                  .catalog = catalog_,
                  .clock = clock_,
                  .random = random_,
-                 .executor = executor_}},
+                 .executor = executor_,
+                 .service_range = range_of(options.service_cidr)}},
       tokens_{std::move(options.service_account_key_pem), options.issuer, clock_},
       authorizer_{fixed_authorizer()},
       node_proxy_{registry_, std::move(options.node_tls), std::move(options.node_addresses)} {

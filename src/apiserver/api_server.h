@@ -22,6 +22,7 @@ namespace skiff::apiserver {
 struct ApiServerOptions {
     std::string service_account_key_pem;   // P-256; signs service account tokens
     std::string issuer = "https://kubernetes.default.svc.cluster.local";
+    std::string service_cidr = "10.96.0.0/16";   // where services get their addresses from
     std::vector<StaticToken> tokens;
     std::vector<TokenAuthenticator> token_authenticators;   // asked after those
     std::shared_ptr<net::TlsContext> node_tls;   // towards port 10250; null: no logs, no exec

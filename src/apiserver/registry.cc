@@ -1,5 +1,8 @@
 #include "apiserver/registry.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "apiserver/status.h"
 #include "base/text.h"
 #include "store/object.h"
@@ -123,6 +126,7 @@ void Registry::commit(const CallPtr& call, const ServedResource& resource,
         write.splice_at = text.splice_at;
     }
     transaction.writes.push_back(std::move(write));
+    std::ranges::move(mutation->writes, std::back_inserter(transaction.writes));
     parts_.store.commit(std::move(transaction), [this, call, &resource, mutation, current, name,
                                                  decide = std::move(decide),
                                                  tries](Result<store::Committed> done) mutable {

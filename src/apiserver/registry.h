@@ -10,6 +10,7 @@
 #include "apiserver/call.h"
 #include "apiserver/catalog.h"
 #include "apiserver/objects.h"
+#include "apiserver/service_allocator.h"
 #include "base/executor.h"
 #include "base/random.h"
 #include "store/store.h"
@@ -22,6 +23,7 @@ struct RegistryParts {
     Clock& clock;
     Random& random;
     Executor& executor;
+    Ipv4Range service_range;
 };
 
 // What a write comes to, decided on the object as it is now.
@@ -30,6 +32,7 @@ struct Mutation {
     Document document;   // Put: the whole new object, in stored form
     int status = 200;
     std::vector<store::Precondition> also;   // further conditions of the transaction
+    std::vector<store::Write> writes;        // and further writes
     std::function<void(Call& call, const store::ObjectPtr& object)> answer;   // else answer_object
 };
 // `current` is null when the key does not exist. May run again on a newer state after a conflict.
@@ -37,7 +40,8 @@ using Decide = std::function<Result<Mutation>(const store::ObjectPtr& current)>;
 
 class Registry {
   public:
-    explicit Registry(RegistryParts parts) : parts_{parts} {}
+    explicit Registry(RegistryParts parts)
+        : parts_{parts}, services_{parts.store, parts.random, parts.service_range} {}
 
     // A resource request that was authenticated and authorized; it is answered now or later.
     void serve(const CallPtr& call);
@@ -83,6 +87,7 @@ class Registry {
     void answer_list(const CallPtr& call);
 
     RegistryParts parts_;
+    ServiceAllocator services_;
 };
 
 }   // namespace skiff::apiserver

@@ -146,6 +146,7 @@ Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resourc
         return mutation;
     }
     mutation.what = What::Delete;
+    if (is_service(resource)) services_.release(object, {mutation.also, mutation.writes});
     return mutation;
 }
 

@@ -248,6 +248,8 @@ Result<Mutation> Registry::plan_create(Call& call, const ServedResource& resourc
     if (auto causes = api::validate(*resource.stored, object, nullptr); !causes.empty())
         return std::unexpected{
             api::invalid_error(*resource.stored, metadata_text(object, "name"), std::move(causes))};
+    if (is_service(resource))
+        TRY_OK(services_.allocate(object, nullptr, arena, {mutation.also, mutation.writes}));
     if (rules.warn) rules.warn(object, nullptr, call.warnings);
     mutation.document = std::move(document);
     return mutation;
@@ -362,6 +364,8 @@ Result<Mutation> Registry::plan_update(Call& call, const ServedResource& resourc
     if (!causes.empty())
         return std::unexpected{
             api::invalid_error(*resource.stored, call.info.name, std::move(causes))};
+    if (is_service(resource) && subresource.empty())
+        TRY_OK(services_.allocate(object, &old_copy, arena, {mutation.also, mutation.writes}));
     if (rules.warn && subresource.empty()) rules.warn(object, &old_copy, call.warnings);
 
     // The last finalizer is gone from an object that waits to be deleted: this is its deletion.
@@ -372,6 +376,8 @@ Result<Mutation> Registry::plan_update(Call& call, const ServedResource& resourc
     if (being_deleted(object) && !has_finalizers(object) && !waits_for_spec &&
         (!grace || grace->as_int() == 0)) {
         mutation.what = Mutation::What::Delete;
+        mutation.writes.clear();
+        if (is_service(resource)) services_.release(old_copy, {mutation.also, mutation.writes});
         return mutation;
     }
     if (same_but_managed_fields(object, old_copy, arena) && api::same_ownership(object, old_copy)) {

@@ -136,9 +136,11 @@ inline std::string test_key_pem() {
 
 class TestServer {
   public:
-    explicit TestServer(store::StoreOptions options = {})
+    explicit TestServer(store::StoreOptions options = {},
+                        std::string_view service_cidr = "10.96.0.0/16")
         : store{opened(std::move(options))},
-          api{*store, executor.clock(), random, executor, server_options(executor.clock())} {
+          api{*store, executor.clock(), random, executor,
+              server_options(executor.clock(), service_cidr)} {
         api.set_ready(true);
         for (const std::string_view name : {"default", "kube-system", "other"})
             EXPECT_EQ(post("/api/v1/namespaces", concat(R"({"metadata":{"name":")", name, R"("}})"))
@@ -221,8 +223,9 @@ class TestServer {
         options.fatal = [](const Error& error) { ADD_FAILURE() << error.message; };
         return store::open_store(store::make_memory_engine(), executor, std::move(options)).value();
     }
-    static ApiServerOptions server_options(Clock& clock) {
+    static ApiServerOptions server_options(Clock& clock, std::string_view service_cidr) {
         ApiServerOptions options;
+        options.service_cidr = service_cidr;
         options.service_account_key_pem = test_key_pem();
         const auto token = [](std::string_view name, std::string_view user,
                               std::vector<std::string> groups) {

@@ -103,8 +103,10 @@ Result<> serve(const Flags& flags) {
     TRY(const auto store, open_database(cluster, *executor));
     TRY(auto node_tls, net::make_client_tls(pki.ca.certificate_pem, pki.node_client.certificate_pem,
                                             pki.node_client.key_pem));
-    apiserver::ApiServerOptions options{
-        .service_account_key_pem = pki.service_account_key_pem, .tokens = {}, .node_tls = node_tls};
+    apiserver::ApiServerOptions options{.service_account_key_pem = pki.service_account_key_pem,
+                                        .service_cidr = cluster.service_cidr,
+                                        .tokens = {},
+                                        .node_tls = node_tls};
     options.token_authenticators.push_back(bootstrap_authenticator(cluster, clock));
     options.node_addresses[cluster.node_name] = "127.0.0.1";
     apiserver::ApiServer api{*store, clock, random, *executor, std::move(options)};
