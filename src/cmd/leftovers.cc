@@ -4,7 +4,9 @@
 #include <csignal>
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <net/if.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -192,6 +194,15 @@ Removed leave_switches(const Cluster& cluster) {
     }
     static_cast<void>(remove_tree(std::string{machine_notes}));
     return removed;
+}
+
+Result<Fd> lock_machine() {
+    const std::string folder{machine_notes};
+    TRY_OK(make_directories(folder, 0755));
+    // The folder itself, so that no file is left behind.
+    Fd lock{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail_errno("lock " + folder, errno);
+    return lock;
 }
 
 }   // namespace skiff::cmd

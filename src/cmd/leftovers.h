@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/os.h"
 #include "cmd/cluster.h"
 
 namespace skiff::cmd {
@@ -26,5 +27,7 @@ Result<> set_switch(const Cluster& cluster, const std::string& path, std::string
 Removed leave_switches(const Cluster& cluster);
 // The roots of the clusters that noted themselves on this machine since it started.
 std::vector<std::string> known_cluster_roots();
+// One `up` at a time on this machine, from the choice of free ports until they are taken.
+Result<Fd> lock_machine();
 
 }   // namespace skiff::cmd

@@ -14,6 +14,7 @@
 #include "cmd/cluster.h"
 #include "cmd/flags.h"
 #include "cmd/kubeconfig.h"
+#include "cmd/leftovers.h"
 #include "cmd/node_files.h"
 #include "cmd/pki.h"
 #include "cmd/process.h"
@@ -149,6 +150,7 @@ Result<> up(const Flags& flags) {
                          .node_name = flags.text("node-name"),
                          .runtime_endpoint = flags.text("container-runtime-endpoint")};
     TRY(wishes.port, flags.port("port", 0));
+    TRY(auto machine, lock_machine());
     TRY(const auto cluster, ensure_cluster(wishes, os_random()));
     TRY(const auto pki, ensure_pki(cluster, machine_addresses(), os_clock()));
     TRY_OK(write_file_atomic(cluster.admin_kubeconfig(), kubeconfig_text(cluster, pki), 0600));
@@ -169,6 +171,7 @@ Result<> up(const Flags& flags) {
         TRY(const auto token, make_bootstrap_token(cluster, os_clock(), os_random()));
         TRY_OK(start_supervisor(cluster));
     }
+    machine = {};
     TRY_OK(wait_for_cluster(cluster, *probe, progress));
     tell_caller(cluster, pki, progress);
     progress.say(concat("The cluster is up after ", seconds_text(progress.total()), "."));

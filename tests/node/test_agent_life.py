@@ -141,3 +141,20 @@ state = "{folder}/state"
         log.close()
         subprocess.run(f"grep ' {folder}/' /proc/mounts | cut -d' ' -f2 | sort -r | xargs -r umount -l", shell=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_pod_replaced_under_its_name_is_the_new_one(space):
+    """A forced delete and a create at once: the old containers go, the new pod gets its own."""
+    space.create(space.pod("twice", space.container("main", "hostname > /dev/null; echo old; sleep 600")))
+    old = space.until_ready("twice")
+    space.kubectl("delete pod twice --grace-period=0 --force --wait=false").ok()
+    space.create(space.pod("twice", space.container("main", "echo new; sleep 600")))
+    new = space.until_ready("twice")
+    assert new["metadata"]["uid"] != old["metadata"]["uid"]
+    assert space.log("twice") == "new\n"
+    first, second = (pod["status"]["containerStatuses"][0]["containerID"] for pod in (old, new))
+    assert first != second
+
+    def folders():
+        return list(pathlib.Path("/var/log/pods").glob(f"{space.name}_twice_{old['metadata']['uid']}*"))
+    space.eventually("the old pod's logs are gone", lambda: not folders())

@@ -49,7 +49,6 @@ class Supervisor {
         lock_ = Fd{::open(path("run/supervisor.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
         if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
             return fail(Reason::AlreadyExists, "another supervisor keeps this cluster");
-        TRY_OK(write_pid_file(path("run/supervisor.pid"), ::getpid()));
         sigset_t signals;
         sigemptyset(&signals);
         for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&signals, number);
@@ -59,6 +58,8 @@ class Supervisor {
         wait_for_spawns(spawn_lock());
         for (auto& part : parts_) adopt(part);
         for (auto& part : parts_) TRY_OK(ensure_listener(part));
+        // `up` takes this for: it runs, and its ports are taken.
+        TRY_OK(write_pid_file(path("run/supervisor.pid"), ::getpid()));
         for (auto& part : parts_)
             if (!part.process) start(part);
         while (!ending_) turn();
