@@ -145,6 +145,16 @@ Json partial_metadata(const Json& object, std::string_view meta_version, Arena& 
     return partial;
 }
 
+Result<std::string> in_envelope(const api::Message& message, std::string_view api_version,
+                                std::string_view kind, const Json& tree) {
+    std::string content;
+    TRY_OK(api::encode_protobuf(message, tree, content));
+    std::string out;
+    codec::append_kubernetes_envelope(out, api_version, kind,
+                                      [&](auto& writer) { writer.out() += content; });
+    return out;
+}
+
 net::Response encoded(const Call& call, int status, const Json& tree, const api::Kind* kind) {
     using Encoding = Negotiated::Encoding;
     if (call.accepted.encoding == Encoding::Yaml) {
@@ -153,14 +163,10 @@ net::Response encoded(const Call& call, int status, const Json& tree, const api:
         return response;
     }
     if (call.accepted.encoding == Encoding::Protobuf && kind) {
-        std::string message;
-        if (auto done = api::encode_protobuf(*kind->message, tree, message); !done)
-            return error_response(done.error());
-        std::string out;
-        codec::append_kubernetes_envelope(out, api_version_of(kind->group, kind->version),
-                                          kind->kind,
-                                          [&](auto& writer) { writer.out() += message; });
-        auto response = json_response(status, std::move(out));
+        auto out = in_envelope(*kind->message, api_version_of(kind->group, kind->version),
+                               kind->kind, tree);
+        if (!out) return error_response(out.error());
+        auto response = json_response(status, std::move(*out));
         response.headers.set("content-type", "application/vnd.kubernetes.protobuf");
         return response;
     }

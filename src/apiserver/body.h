@@ -32,5 +32,8 @@ Result<Slice> served_bytes(const ServedResource& resource, const Bytes& stored_t
 Json partial_metadata(const Json& object, std::string_view meta_version, Arena& arena);
 
 net::Response encoded(const Call& call, int status, const Json& tree, const api::Kind* kind);
+// A tree as a protobuf body: the k8s\0 envelope around the message.
+Result<std::string> in_envelope(const api::Message& message, std::string_view api_version,
+                                std::string_view kind, const Json& tree);
 
 }   // namespace skiff::apiserver

@@ -264,7 +264,14 @@ Result<net::Response> tree_list(const Call& call, const ServedResource& resource
         array.push(arena,
                    partial ? partial_metadata(item, call.accepted.meta_version, arena) : item);
     list.set_borrowed(arena, "items", array);
-    return encoded(call, 200, with_list_metadata(list, page, arena), nullptr);
+    list = with_list_metadata(list, page, arena);
+    if (call.accepted.encoding != Negotiated::Encoding::Protobuf)
+        return encoded(call, 200, list, nullptr);
+    TRY(auto text, in_envelope(*resource.kind->list_message, resource.api_version(),
+                               resource.kind->list_kind, list));
+    auto response = json_response(200, std::move(text));
+    response.headers.set("content-type", "application/vnd.kubernetes.protobuf");
+    return response;
 }
 
 }   // namespace
@@ -287,9 +294,6 @@ void Registry::list(const CallPtr& call) {
 void Registry::answer_list(const CallPtr& call) {
     guard(call, [&]() -> Result<> {
         const auto& resource = *call->resource;
-        if (call->accepted.encoding == Negotiated::Encoding::Protobuf)
-            return fail(Reason::NotAcceptable,
-                        "lists are served as application/json or application/yaml");
         TRY(const auto page, read_page(*call, parts_.store, resource));
         const bool plain = call->accepted.form == Negotiated::Form::Object &&
                            call->accepted.encoding == Negotiated::Encoding::Json;

@@ -3,10 +3,12 @@
 #include <mutex>
 
 #include "api/table.h"
+#include "apiserver/body.h"
 #include "apiserver/status.h"
 #include "apiserver/watch_feed.h"
 #include "base/guarded.h"
 #include "base/text.h"
+#include "codec/protobuf.h"
 
 namespace skiff::apiserver {
 namespace {
@@ -24,6 +26,33 @@ struct Alarm {
         if (call) call();
     }
 };
+
+Result<std::string> protobuf_object(const ServedResource& resource, std::string_view type,
+                                    std::string_view text) {
+    TRY(const auto document, codec::parse_json(text));
+    if (type == "ERROR")
+        return in_envelope(*api::builtin_message("meta.v1.Status"), "v1", "Status", document.root);
+    return in_envelope(*resource.kind->message, resource.api_version(), resource.kind->kind,
+                       document.root);
+}
+
+// A length of four bytes, then meta.v1.WatchEvent {1: type, 2: RawExtension {1: the object's own
+// envelope}} (apimachinery, runtime/serializer/protobuf and util/framer).
+std::string protobuf_frame(const ServedResource& resource, std::string_view type,
+                           std::string_view text) {
+    auto object = protobuf_object(resource, type, text);
+    if (!object) {
+        type = "ERROR";
+        object = protobuf_object(resource, type, status_json(object.error()));
+    }
+    std::string frame(4, '\0');
+    codec::ProtoWriter writer{frame};
+    writer.text(1, type);
+    writer.message(2, [&] { writer.bytes(1, object.value_or("")); });
+    const auto size = static_cast<uint32_t>(frame.size() - 4);
+    for (size_t i = 0; i < 4; ++i) frame[i] = static_cast<char>(size >> (24 - 8 * i));
+    return frame;
+}
 
 class WatchSource final : public net::BodySource, public std::enable_shared_from_this<WatchSource> {
   public:
@@ -92,6 +121,12 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
     }
 
     size_t emit(std::string_view type, Slice object, std::vector<Slice>& out) {
+        if (protobuf()) {
+            auto frame = protobuf_frame(*call_->resource, type, object.view());
+            const size_t size = frame.size();
+            out.emplace_back(Bytes{std::move(frame)});
+            return size;
+        }
         static const Bytes end{"}\n"};
         const size_t size = object.size + type.size();
         out.emplace_back(Bytes{concat(R"({"type":")", type, R"(","object":)")});
@@ -99,6 +134,8 @@ class WatchSource final : public net::BodySource, public std::enable_shared_from
         out.emplace_back(end);
         return size;
     }
+
+    bool protobuf() const { return call_->accepted.encoding == Negotiated::Encoding::Protobuf; }
 
     size_t emit_bookmark(store::Revision revision, bool initial_end, std::vector<Slice>& out) {
         return emit("BOOKMARK", Slice{Bytes{bookmark(revision, initial_end)}}, out);
@@ -176,7 +213,10 @@ void serve_watch(const CallPtr& call, const RegistryParts& parts) {
         auto source = std::make_shared<WatchSource>(call, parts, std::move(feed), std::move(alarm));
         source->begin();
         net::Response response;
-        response.headers.add("content-type", "application/json");
+        response.headers.add("content-type",
+                             call->accepted.encoding == Negotiated::Encoding::Protobuf
+                                 ? "application/vnd.kubernetes.protobuf;stream=watch"
+                                 : "application/json");
         response.source = source;
         call->answer(std::move(response));
         return {};
