@@ -62,8 +62,9 @@ void validate_container_security(const codec::Json& context, const FieldPath& pa
 void validate_pod_security(const codec::Json& spec, const FieldPath& path, Causes& causes);
 // pod_validation_placement.cc
 void validate_placement(const codec::Json& spec, const FieldPath& path, Causes& causes);
-// Taken up again by nodes' taints.
+// Taken up again by other kinds.
 void validate_label_selector(const codec::Json& selector, const FieldPath& path, Causes& causes);
 void validate_labels(const codec::Json& labels, const FieldPath& path, Causes& causes);
+void validate_node_selector(const codec::Json& selector, const FieldPath& path, Causes& causes);
 
 }   // namespace skiff::api

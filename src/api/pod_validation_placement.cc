@@ -80,14 +80,7 @@ void validate_weight(const Json& preferred, const FieldPath& path, Causes& cause
 void validate_node_affinity(const Json& affinity, const FieldPath& path, Causes& causes) {
     if (const Json& selector = field(affinity, required_name); present(selector)) {
         const FieldPath selector_path = path.child(required_name);
-        const auto terms = field(selector, "nodeSelectorTerms").items();
-        if (terms.empty())
-            add_required(causes, selector_path.child("nodeSelectorTerms"),
-                         "must have at least one node selector term");
-        for (size_t i = 0; i < terms.size(); ++i) {
-            const FieldPath term_path = selector_path.child("nodeSelectorTerms", i);
-            validate_node_term(terms[i], Values::Checked, term_path, causes);
-        }
+        validate_node_selector(selector, selector_path, causes);
     }
     const auto preferred = field(affinity, preferred_name).items();
     for (size_t i = 0; i < preferred.size(); ++i) {
@@ -187,6 +180,17 @@ void validate_spread(const Json& constraint, Spreads& seen, const FieldPath& pat
 }
 
 }   // namespace
+
+void validate_node_selector(const Json& selector, const FieldPath& path, Causes& causes) {
+    const auto terms = field(selector, "nodeSelectorTerms").items();
+    if (terms.empty())
+        add_required(causes, path.child("nodeSelectorTerms"),
+                     "must have at least one node selector term");
+    for (size_t i = 0; i < terms.size(); ++i) {
+        const FieldPath term = path.child("nodeSelectorTerms", i);
+        validate_node_term(terms[i], Values::Checked, term, causes);
+    }
+}
 
 void validate_labels(const Json& labels, const FieldPath& path, Causes& causes) {
     for (const auto& [key, value] : labels.members()) {

@@ -11,23 +11,39 @@ namespace {
 
 constexpr Rules no_rules{};
 
-constexpr std::array<std::pair<std::string_view, const Rules*>, 16> named{{
+constexpr std::array<std::pair<std::string_view, const Rules*>, 32> named{{
     {"binding", &binding_rules},
     {"configmap", &configmap_rules},
+    {"controllerrevision", &controllerrevision_rules},
+    {"csidriver", &csidriver_rules},
+    {"csinode", &csinode_rules},
+    {"csistoragecapacity", &csistoragecapacity_rules},
     {"csr", &csr_rules},
+    {"daemonset", &daemonset_rules},
+    {"deployment", &deployment_rules},
     {"endpoints", &endpoints_rules},
     {"event", &event_rules},
     {"lease", &lease_rules},
+    {"limitrange", &limitrange_rules},
     {"localsubjectaccessreview", &localsubjectaccessreview_rules},
     {"namespace", &namespace_rules},
     {"node", &node_rules},
+    {"persistentvolume", &persistentvolume_rules},
+    {"persistentvolumeclaim", &persistentvolumeclaim_rules},
     {"pod", &pod_rules},
+    {"podtemplate", &podtemplate_rules},
+    {"replicaset", &replicaset_rules},
+    {"replicationcontroller", &replicationcontroller_rules},
+    {"resourcequota", &resourcequota_rules},
     {"secret", &secret_rules},
     {"selfsubjectaccessreview", &selfsubjectaccessreview_rules},
     {"service", &service_rules},
     {"serviceaccount", &serviceaccount_rules},
+    {"statefulset", &statefulset_rules},
+    {"storageclass", &storageclass_rules},
     {"subjectaccessreview", &subjectaccessreview_rules},
     {"tokenrequest", &tokenrequest_rules},
+    {"volumeattachment", &volumeattachment_rules},
 }};
 
 }   // namespace
