@@ -7,6 +7,7 @@ namespace skiff::api {
 
 std::span<const NamedPrinter> core_printers();
 std::span<const NamedPrinter> event_printers();
+std::span<const NamedPrinter> networking_printers();
 std::span<const NamedPrinter> node_printers();
 std::span<const NamedPrinter> pod_printers();
 std::span<const NamedPrinter> service_printers();
