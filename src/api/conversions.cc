@@ -1,8 +1,23 @@
 #include "api/conversions.h"
 
-namespace skiff::api {
+#include <array>
 
-// No version needs one yet: a family's functions are named here.
-const Conversion* conversion_of(std::string_view) { return nullptr; }
+#include "api/conversions_families.h"
+
+namespace skiff::api {
+namespace {
+
+using Conversions = std::span<const NamedConversion> (*)();
+
+constexpr std::array<Conversions, 1> families{networking_conversions};
+
+}   // namespace
+
+const Conversion* conversion_of(std::string_view name) {
+    for (const Conversions family : families)
+        for (const NamedConversion& one : family())
+            if (one.name == name) return &one.conversion;
+    return nullptr;
+}
 
 }   // namespace skiff::api

@@ -124,8 +124,7 @@ Json subjects_of(const Json& binding, std::string_view kind, Arena& arena) {
         if (text_of(subject, "kind") != kind) continue;
         const auto name = text_of(subject, "name");
         const bool account = kind == "ServiceAccount";
-        add_to(text,
-               account ? concat(text_of(subject, "namespace"), "/", name) : std::string{name},
+        add_to(text, account ? concat(text_of(subject, "namespace"), "/", name) : std::string{name},
                ", ");
     }
     return Json::string(arena, text);

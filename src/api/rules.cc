@@ -11,8 +11,10 @@ namespace {
 
 constexpr Rules no_rules{};
 
-constexpr std::array<std::pair<std::string_view, const Rules*>, 32> named{{
+constexpr std::array<std::pair<std::string_view, const Rules*>, 42> named{{
     {"binding", &binding_rules},
+    {"clusterrole", &clusterrole_rules},
+    {"clusterrolebinding", &clusterrolebinding_rules},
     {"configmap", &configmap_rules},
     {"controllerrevision", &controllerrevision_rules},
     {"csidriver", &csidriver_rules},
@@ -22,11 +24,16 @@ constexpr std::array<std::pair<std::string_view, const Rules*>, 32> named{{
     {"daemonset", &daemonset_rules},
     {"deployment", &deployment_rules},
     {"endpoints", &endpoints_rules},
+    {"endpointslice", &endpointslice_rules},
     {"event", &event_rules},
+    {"ingress", &ingress_rules},
+    {"ingressclass", &ingressclass_rules},
+    {"ipaddress", &ipaddress_rules},
     {"lease", &lease_rules},
     {"limitrange", &limitrange_rules},
     {"localsubjectaccessreview", &localsubjectaccessreview_rules},
     {"namespace", &namespace_rules},
+    {"networkpolicy", &networkpolicy_rules},
     {"node", &node_rules},
     {"persistentvolume", &persistentvolume_rules},
     {"persistentvolumeclaim", &persistentvolumeclaim_rules},
@@ -35,10 +42,13 @@ constexpr std::array<std::pair<std::string_view, const Rules*>, 32> named{{
     {"replicaset", &replicaset_rules},
     {"replicationcontroller", &replicationcontroller_rules},
     {"resourcequota", &resourcequota_rules},
+    {"role", &role_rules},
+    {"rolebinding", &rolebinding_rules},
     {"secret", &secret_rules},
     {"selfsubjectaccessreview", &selfsubjectaccessreview_rules},
     {"service", &service_rules},
     {"serviceaccount", &serviceaccount_rules},
+    {"servicecidr", &servicecidr_rules},
     {"statefulset", &statefulset_rules},
     {"storageclass", &storageclass_rules},
     {"subjectaccessreview", &subjectaccessreview_rules},

@@ -97,9 +97,18 @@ TEST(Testdata, served_versions_say_the_same_as_the_stored_one) {
             ASSERT_TRUE(to_stored(*kind, document->root, nullptr, document->arena)) << sample.file;
             EXPECT_EQ(document->root.text_at({"apiVersion"}), kind->stored->api_version());
             ASSERT_TRUE(from_stored(*kind, document->root, document->arena)) << sample.file;
-            EXPECT_TRUE(document->root == before) << sample.file << "\n"
-                                                  << codec::to_json(document->root);
             ++versions;
+            if (document->root == before) continue;
+            // Upstream's own conversions fold some values of these together: the stored form is
+            // then what must come back.
+            EXPECT_TRUE(kind->kind == "EndpointSlice" || kind->version == "v1alpha1")
+                << sample.file << "\n"
+                << codec::to_json(document->root);
+            Json once = before.deep_copy(document->arena);
+            ASSERT_TRUE(to_stored(*kind, once, nullptr, document->arena));
+            ASSERT_TRUE(to_stored(*kind, document->root, nullptr, document->arena));
+            EXPECT_TRUE(document->root == once) << sample.file << "\n"
+                                                << codec::to_json(document->root);
         }
     }
     EXPECT_GE(versions, 2u);
