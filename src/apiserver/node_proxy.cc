@@ -3,6 +3,7 @@
 #include <array>
 #include <deque>
 
+#include "apiserver/proxy_target.h"
 #include "apiserver/status.h"
 #include "base/guarded.h"
 #include "base/text.h"
@@ -171,14 +172,35 @@ struct Tie : std::enable_shared_from_this<Tie> {
     }
 };
 
-const std::array<std::string_view, 8> hop_headers{"host",
-                                                  "authorization",
-                                                  "content-length",
-                                                  "accept-encoding",
-                                                  "impersonate-user",
-                                                  "impersonate-group",
-                                                  "impersonate-uid",
-                                                  "te"};
+// What ends here: it is between the client and us, or it is the client's word to us alone.
+constexpr std::array<std::string_view, 6> own_headers{
+    "host", "authorization", "content-length", "accept-encoding", "te", "transfer-encoding"};
+
+void pass_request_headers(const Call& call, net::Headers& out) {
+    const bool upgrades = call.request.headers.has_token("connection", "upgrade");
+    for (const auto& [name, value] : call.request.headers) {
+        const bool ours = std::ranges::find(own_headers, name) != own_headers.end() ||
+                          name.starts_with("impersonate-") || name.starts_with("x-remote-") ||
+                          (name == "connection" && !upgrades);
+        if (!ours) out.add(name, value);
+    }
+}
+
+// With a prefix the answer is a web server's: all of it comes back, and a redirect to a path of
+// its own is one below the prefix. It is never followed here (CVE-2020-8559).
+void pass_answer_header(std::string_view name, std::string_view value, std::string_view prefix,
+                        net::Headers& out) {
+    constexpr std::array<std::string_view, 6> hop{
+        "connection", "keep-alive", "upgrade", "transfer-encoding", "trailer", "content-length"};
+    if (prefix.empty()) {
+        if (name == "content-type" || name == "warning")
+            out.add(std::string{name}, std::string{value});
+        return;
+    }
+    if (std::ranges::find(hop, name) != hop.end()) return;
+    const bool own_path = name == "location" && value.starts_with('/') && !value.starts_with("//");
+    out.add(std::string{name}, own_path ? concat(prefix, value) : std::string{value});
+}
 
 }   // namespace
 
@@ -223,6 +245,10 @@ bool NodeProxy::serve(const CallPtr& call) {
     }
     if (info.resource == "nodes" && sub == "proxy") {
         guard(call, [&] { return to_node(call); });
+        return true;
+    }
+    if ((info.resource == "pods" || info.resource == "services") && sub == "proxy") {
+        guard(call, [&] { return to_backend(call); });
         return true;
     }
     return false;
@@ -274,22 +300,67 @@ Result<> NodeProxy::to_node(const CallPtr& call) {
     return {};
 }
 
-void NodeProxy::stream(const CallPtr& call, net::Endpoint node, std::string target) {
+Result<> NodeProxy::to_backend(const CallPtr& call) {
+    const auto& info = call->info;
+    const auto& resource = registry_.core(info.resource);
+    const auto name = parse_proxy_name(info.name);
+    if (!name)
+        return fail(Reason::BadRequest,
+                    concat("invalid ", info.resource, " request \"", info.name, "\""));
+    const auto find = [&](const ServedResource& of) -> Result<Document> {
+        const auto object = registry_.find(of, info.name_space, name->name);
+        if (!object) return std::unexpected{not_found(of, name->name)};
+        return parse_current(*object);
+    };
+    TRY(const auto document, find(resource));
+    ProxyTarget to;
+    if (info.resource == "pods") {
+        TRY(to, proxy_target_of_pod(document.root, *name));
+    } else {
+        const auto endpoints = find(registry_.core("endpoints"));
+        TRY(to, proxy_target_of_service(document.root, endpoints ? &endpoints->root : nullptr,
+                                        *name, registry_.parts().random));
+    }
+    net::Endpoint endpoint{.host = to.address,
+                           .port = to.port,
+                           .unix_path = {},
+                           .tls = nullptr,
+                           .prefer_http2 = false,
+                           .server_name = {}};
+    if (name->scheme == "https") {   // as upstream: nobody knows the pod's authority
+        TRY(endpoint.tls, net::make_unverified_client_tls());
+    }
+    auto target = info.rest.empty() ? std::string{"/"} : info.rest;
+    if (!call->request.query.empty()) append(target, "?", call->request.query);
+    if (call->request.headers.has_token("connection", "upgrade")) {
+        upgrade(call, std::move(endpoint), std::move(target));
+        return {};
+    }
+    stream(call, std::move(endpoint), std::move(target),
+           concat("/api/v1/namespaces/", info.name_space, "/", info.resource, "/",
+                  net::percent_encoded(info.name), "/proxy"));
+    return {};
+}
+
+void NodeProxy::stream(const CallPtr& call, net::Endpoint node, std::string target,
+                       std::string prefix) {
     auto* responder = call->responder();
     if (!responder)
         return call->fail({.reason = Reason::BadRequest, .message = "streams need a connection"});
     auto& loop = responder->loop();
-    loop.post([call, node = std::move(node), target = std::move(target), &loop] {
+    loop.post([call, node = std::move(node), target = std::move(target), prefix = std::move(prefix),
+               &loop] {
         auto body = std::make_shared<ProxyBody>();
         body->client = net::make_http_client(loop, node);
         net::ClientRequest request{
             .method = call->request.method, .target = target, .timeout = node_head_timeout};
         request.body = call->request.body;
+        if (!prefix.empty()) pass_request_headers(*call, request.headers);
         const std::weak_ptr weak{body};
         // An agent says in plain text why it has no log; clients understand a Status.
         const auto refusal = std::make_shared<std::optional<Error>>();
         net::ExchangeSink sink;
-        sink.head = [call, weak, refusal](int status, const net::Headers& headers) {
+        sink.head = [call, weak, refusal, prefix](int status, const net::Headers& headers) {
             if (status >= 400 && call->info.subresource == "log") {
                 *refusal =
                     Error{.reason = reason_of_refusal(status), .message = {}, .http_code = status};
@@ -297,7 +368,7 @@ void NodeProxy::stream(const CallPtr& call, net::Endpoint node, std::string targ
             }
             net::Response response{.status = status};
             for (const auto& [name, value] : headers)
-                if (name == "content-type" || name == "warning") response.headers.add(name, value);
+                pass_answer_header(name, value, prefix, response.headers);
             response.source = weak.lock();
             call->answer(std::move(response));
         };
@@ -344,10 +415,7 @@ void NodeProxy::upgrade(const CallPtr& call, net::Endpoint node, std::string tar
         auto client = std::shared_ptr<net::HttpClient>{net::make_http_client(loop, node)};
         net::ClientRequest request{
             .method = call->request.method, .target = target, .timeout = node_head_timeout};
-        for (const auto& [name, value] : call->request.headers)
-            if (std::ranges::find(hop_headers, name) == hop_headers.end() &&
-                !name.starts_with("impersonate-"))
-                request.headers.add(name, value);
+        pass_request_headers(*call, request.headers);
         auto* raw = client.get();
         raw->upgrade(std::move(request), [call, client, node,
                                           &loop](Result<net::HttpClient::Upgraded> done) {

@@ -1,5 +1,6 @@
-// What the node answers: logs, exec, attach, port-forward and nodes/proxy, passed on byte by byte
-// to the agent's port 10250 over TLS with the API server's own client certificate.
+// What others answer: logs, exec, attach, port-forward and nodes/proxy, passed on byte by byte to
+// the agent's port 10250 over TLS with the API server's own client certificate; pods/proxy and
+// services/proxy, passed on to the pod itself.
 #pragma once
 
 #include <map>
@@ -21,11 +22,15 @@ class NodeProxy {
     bool serve(const CallPtr& call);
 
   private:
-    void stream(const CallPtr& call, net::Endpoint node, std::string target);
+    // `prefix`: the path in front of what is passed on, for redirects; with one the request's
+    // headers go along and the answer's come back. Empty towards the agent.
+    void stream(const CallPtr& call, net::Endpoint node, std::string target,
+                std::string prefix = {});
     void upgrade(const CallPtr& call, net::Endpoint node, std::string target);
     Result<net::Endpoint> endpoint_of(std::string_view node) const;
     Result<> to_pod(const CallPtr& call);
     Result<> to_node(const CallPtr& call);
+    Result<> to_backend(const CallPtr& call);   // pods/proxy, services/proxy
 
     Registry& registry_;
     std::shared_ptr<net::TlsContext> tls_;
