@@ -6,6 +6,7 @@
 
 #include "apiserver/api_server.h"
 #include "apiserver/event_expiry.h"
+#include "base/ipv4.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/addresses.h"
@@ -58,6 +59,7 @@ Result<Fd> listener_of(const Flags& flags, const Cluster& cluster) {
 
 apiserver::User component(std::string_view name) {
     apiserver::User user{.name = std::string{name}, .uid = {}, .groups = {}, .extra = {}};
+    if (name == "system:apiserver") user.groups = {"system:masters"};   // the server itself
     if (name.starts_with("system:serviceaccount:"))
         user.groups = {"system:serviceaccounts", "system:serviceaccounts:kube-system"};
     return user;
@@ -65,12 +67,17 @@ apiserver::User component(std::string_view name) {
 
 controllers::ControllersOptions controllers_options(apiserver::ApiServer& api,
                                                     const Cluster& cluster, const Pki& pki,
-                                                    Clock& clock) {
+                                                    Clock& clock, uint16_t port) {
     controllers::ControllersOptions options;
     options.transport_as = [&api](std::string_view user) {
         return api.transport_as(component(user));
     };
     options.root_ca_pem = pki.ca.certificate_pem;
+    if (const auto range = parse_ipv4_range(cluster.service_cidr))
+        options.cluster_services = {.api_address = primary_address(),
+                                    .api_port = port,
+                                    .api_service_address = ipv4_text(range->base + 1),
+                                    .dns_address = ipv4_text(range->base + 10)};
     options.sign = [&cluster, &pki, &clock](
                        const std::string& csr,
                        const controllers::CertificateUse& use) -> Result<std::string> {
@@ -122,8 +129,8 @@ Result<> serve(const Flags& flags) {
     log_info("the API is served",
              {{"port", server->port()}, {"revision", store->revision().value}});
 
-    auto controllers = controllers::make_controllers(*executor, random,
-                                                     controllers_options(api, cluster, pki, clock));
+    auto controllers = controllers::make_controllers(
+        *executor, random, controllers_options(api, cluster, pki, clock, server->port()));
     const auto scheduler_transport = api.transport_as(component("system:kube-scheduler"));
     auto scheduler = scheduler::make_scheduler(*executor, random, *scheduler_transport);
     apiserver::EventExpiry event_expiry{api.registry()};

@@ -1,6 +1,9 @@
 #include "controllers/controllers.h"
 
 #include "controllers/certificate_controller.h"
+#include "controllers/cluster_services_controller.h"
+#include "controllers/endpoints_controller.h"
+#include "controllers/load_balancer_controller.h"
 #include "controllers/namespace_controller.h"
 #include "controllers/namespace_defaults_controller.h"
 #include "controllers/pods.h"
@@ -15,21 +18,32 @@ class AllControllers final : public Controllers {
           reader_{options_.transport_as("system:serviceaccount:kube-system:namespace-controller")},
           namespaces_{executor, random, *reader_},
           pods_{executor, random, *reader_},
+          service_informers_{executor, random, *reader_},
           namespace_controller_{executor, random, options_, namespaces_},
           namespace_defaults_{executor, random, options_, namespaces_},
-          certificates_{executor, random, options_} {}
+          certificates_{executor, random, options_},
+          endpoints_{executor, options_, service_informers_, pods_},
+          load_balancers_{executor, random, options_, service_informers_} {
+        if (options_.cluster_services)
+            cluster_services_.emplace(executor, options_, service_informers_);
+    }
 
     // Nothing wakes a controller any more before the first of them goes.
     ~AllControllers() override {
         namespaces_.stop();
         pods_.stop();
+        service_informers_.stop();
     }
 
     void start() override {
         namespace_controller_.start();
         namespace_defaults_.start();
         certificates_.start();
+        endpoints_.start();
+        load_balancers_.start();
+        if (cluster_services_) cluster_services_->start();
         namespaces_.start();
+        service_informers_.start();
         pods_.start();
     }
 
@@ -38,9 +52,13 @@ class AllControllers final : public Controllers {
     std::unique_ptr<client::Transport> reader_;   // of what several controllers share
     client::Informer<view::Namespace> namespaces_;
     client::Informer<view::Pod> pods_;
+    ServiceInformers service_informers_;
     NamespaceController namespace_controller_;
     NamespaceDefaultsController namespace_defaults_;
     CertificateController certificates_;
+    EndpointsController endpoints_;
+    LoadBalancerController load_balancers_;
+    std::optional<ClusterServicesController> cluster_services_;
 };
 
 }   // namespace

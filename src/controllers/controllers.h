@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,14 @@ struct CertificateUse {
     Duration life = std::chrono::hours{24 * 365};
 };
 
+// What the services that a cluster has by itself need to know.
+struct ClusterServices {
+    std::string api_address;   // where pods reach the API server, past its service
+    uint16_t api_port = 0;
+    std::string api_service_address;   // of the service `kubernetes`: the range's first
+    std::string dns_address;           // of the service `kube-dns`: the range's tenth
+};
+
 struct ControllersOptions {
     // A transport as that user, e.g. "system:serviceaccount:kube-system:namespace-controller".
     std::function<std::unique_ptr<client::Transport>(std::string_view user)> transport_as;
@@ -34,6 +43,7 @@ struct ControllersOptions {
     };
     std::function<Result<CsrFacts>(const std::string& csr_pem)> inspect;
     std::string root_ca_pem;   // becomes kube-root-ca.crt in every namespace
+    std::optional<ClusterServices> cluster_services;   // absent: they are not made
 };
 
 class Controllers {
