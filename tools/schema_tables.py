@@ -91,7 +91,8 @@ def version_order(version):
 
 def kind_order(kind):
     # What comes first is what `kubectl get KIND` asks for: the old group last.
-    return (kind.group != "core", kind.group == "extensions", kind.group, version_order(kind.version), kind.kind)
+    return (kind.group != "core", kind.group == "extensions", kind.group,
+            version_order(kind.version), kind.kind)
 
 
 class GroupVersionFile:

@@ -9,7 +9,7 @@ namespace {
 
 using Conversions = std::span<const NamedConversion> (*)();
 
-constexpr std::array<Conversions, 1> families{networking_conversions};
+constexpr std::array<Conversions, 2> families{networking_conversions, workload_conversions};
 
 }   // namespace
 

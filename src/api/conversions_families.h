@@ -13,5 +13,6 @@ struct NamedConversion {
 };
 
 std::span<const NamedConversion> networking_conversions();
+std::span<const NamedConversion> workload_conversions();
 
 }   // namespace skiff::api

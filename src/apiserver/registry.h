@@ -78,6 +78,8 @@ class Registry {
     bool serve_subresource(const CallPtr& call);   // false: it is stored with the object (status …)
     void bind(const CallPtr& call);
     void evict(const CallPtr& call);
+    void scale(const CallPtr& call);
+    void roll_back(const CallPtr& call);
 
     void commit(const CallPtr& call, const ServedResource& resource,
                 std::shared_ptr<Mutation> mutation, store::ObjectPtr current,

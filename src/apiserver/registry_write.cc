@@ -1,12 +1,11 @@
 // Create, update and patch.
 #include "api/managed_fields.h"
 #include "api/normalize.h"
-#include "api/patch.h"
 #include "api/rules.h"
 #include "apiserver/admission.h"
+#include "apiserver/patching.h"
 #include "apiserver/registry.h"
 #include "base/text.h"
-#include "codec/yaml.h"
 
 namespace skiff::apiserver {
 namespace {
@@ -112,6 +111,8 @@ void restrict_to_subresource(const ServedResource& resource, Json& object, const
         take_resources(spec, object, "initContainers", arena);
     } else if (subresource == "approval") {
         take_path(kept, object, "status", "conditions", arena);
+    } else if (subresource == "scale") {
+        take_path(kept, object, "spec", "replicas", arena);
     } else if (subresource == "finalize") {
         take_path(kept, object, "spec", "finalizers", arena);
     }
@@ -412,44 +413,6 @@ void Registry::update(const CallPtr& call) {
     });
 }
 
-namespace {
-
-enum class PatchKind : uint8_t { Json, Merge, Strategic, Apply };
-
-Result<PatchKind> patch_kind_of(const Call& call) {
-    const auto header = call.request.headers.find("content-type");
-    const auto type = header ? lower(trim(cut(*header, ';').first)) : std::string{};
-    if (type == "application/json-patch+json") return PatchKind::Json;
-    if (type == "application/merge-patch+json") return PatchKind::Merge;
-    if (type == "application/strategic-merge-patch+json") return PatchKind::Strategic;
-    if (type == "application/apply-patch+yaml") return PatchKind::Apply;
-    return fail(Reason::UnsupportedMediaType,
-                concat("the body of the request was in an unknown format '", type,
-                       "' - accepted media types include: "
-                       "application/json-patch+json, application/merge-patch+json, "
-                       "application/strategic-merge-patch+json, "
-                       "application/apply-patch+yaml"));
-}
-
-struct ParsedPatch {
-    PatchKind kind;
-    Document document;
-};
-
-Result<void> apply_patch(const api::Kind& kind, const ParsedPatch& patch, Json& target,
-                         Arena& arena) {
-    switch (patch.kind) {
-    case PatchKind::Json: return api::apply_json_patch(target, patch.document.root, arena);
-    case PatchKind::Merge: api::apply_merge_patch(target, patch.document.root, arena); return {};
-    case PatchKind::Strategic:
-        return api::apply_strategic_merge_patch(*kind.message, target, patch.document.root, arena);
-    case PatchKind::Apply: break;
-    }
-    return fail(Reason::InternalError, "an apply patch is merged elsewhere");
-}
-
-}   // namespace
-
 // A server-side apply: merged with ownership, then written like an update or a create.
 static Result<Document> applied(Call& call, const ServedResource& resource,
                                 const store::ObjectPtr& current, const ParsedPatch& patch,
@@ -476,7 +439,7 @@ static Result<Document> patched(Call& call, const ServedResource& resource,
                                 const store::Object& current, const ParsedPatch& patch) {
     TRY(auto document, served_tree(resource, current));
     const auto version = std::string{metadata_text(document.root, "resourceVersion")};
-    TRY_OK(apply_patch(*resource.kind, patch, document.root, document.arena));
+    TRY_OK(apply_patch(*resource.kind->message, patch, document.root, document.arena));
     if (!document.root.is_object())
         return fail(Reason::BadRequest, "the patched object must be a JSON object");
     // A patch that names no version means the newest one, whichever that is by then.
@@ -504,26 +467,8 @@ static Result<Document> patched(Call& call, const ServedResource& resource,
 
 void Registry::patch(const CallPtr& call) {
     guard(call, [&]() -> Result<> {
-        auto patch = std::make_shared<ParsedPatch>();
-        TRY(patch->kind, patch_kind_of(*call));
-        auto parsed = patch->kind == PatchKind::Apply ? codec::parse_yaml(call->request.body)
-                                                      : codec::parse_json(call->request.body);
-        if (!parsed) {
-            auto error = std::move(parsed).error();
-            error.message = concat("error decoding patch: ", error.message);
-            return std::unexpected{std::move(error)};
-        }
-        patch->document = std::move(*parsed);
-        call->applies = patch->kind == PatchKind::Apply;
-        if (call->options.force && !call->applies) {
-            return fail(Reason::Invalid,
-                        "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be "
-                        "specified for non-apply patch");
-        }
-        const bool list = patch->kind == PatchKind::Json;
-        if (list != patch->document.root.is_array())
-            return fail(Reason::BadRequest, list ? "a JSON patch must be a list of operations"
-                                                 : "a patch must be a JSON object");
+        TRY(auto parsed, parse_patch(*call));
+        auto patch = std::make_shared<ParsedPatch>(std::move(parsed));
         const auto& resource = *call->resource;
         mutate(call, resource, store_name(resource, call->info.name_space, call->info.name),
                [this, call, patch, &resource](const store::ObjectPtr& current) -> Result<Mutation> {

@@ -147,8 +147,52 @@ void Registry::evict(const CallPtr& call) {
     });
 }
 
+// POST deployments/NAME/rollback of before apps/v1: noted as an annotation, which the deployment's
+// controller acts on.
+void Registry::roll_back(const CallPtr& call) {
+    guard(call, [&]() -> Result<> {
+        const auto* message = api::builtin_message("extensions.v1beta1.DeploymentRollback");
+        ASSERT(message != nullptr);
+        TRY(auto document, decode_options(*call, *message));
+        const auto named = document.root.text_at({"name"});
+        if (named != call->info.name)
+            return fail(Reason::BadRequest,
+                        "name in URL does not match name in DeploymentRollback object");
+        auto asked = std::make_shared<Document>(std::move(document));
+        const auto& resource = *call->resource;
+        const auto name = store_name(resource, call->info.name_space, call->info.name);
+        mutate(
+            call, resource, name,
+            [this, call, asked, &resource](const store::ObjectPtr& current) -> Result<Mutation> {
+                if (!current) return std::unexpected{not_found(resource, call->info.name)};
+                TRY(auto changed, served_tree(resource, *current));
+                auto& arena = changed.arena;
+                auto& metadata = metadata_of(changed.root, arena);
+                metadata.remove("resourceVersion");
+                merge_texts(metadata, asked->root.find("updatedAnnotations"), "annotations", arena);
+                const auto* to = asked->root.find("rollbackTo");
+                changed.root.make_object(arena, "spec")
+                    .set_borrowed(arena, "rollbackTo", to ? to->deep_copy(arena) : Json::object());
+                changed.root.remove("kind");
+                changed.root.remove("apiVersion");
+                TRY(auto mutation, plan_update(*call, resource, *current, std::move(changed), {}));
+                const auto text = concat(
+                    R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success",)",
+                    R"("message":"rollback request for deployment \")", call->info.name,
+                    R"(\" succeeded","code":200})");
+                mutation.answer = [text](Call& answered, const store::ObjectPtr&) {
+                    answered.answer(json_response(200, text));
+                };
+                return mutation;
+            });
+        return {};
+    });
+}
+
 bool Registry::serve_subresource(const CallPtr& call) {
     const auto& sub = call->info.subresource;
+    if (sub == "scale") return scale(call), true;
+    if (sub == "rollback") return roll_back(call), true;
     const bool core_group = call->info.group.empty();
     if (core_group && call->info.resource == "bindings") return bind(call), true;
     if (core_group && call->info.resource == "pods" && sub == "binding") return bind(call), true;
