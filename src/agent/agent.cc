@@ -54,6 +54,7 @@ class Agent::Core {
             runtime->notify();
         });
         TRY_OK(get_identity());
+        if (options_.identified) options_.identified(*transport_);
         make_parts();
         const auto reported = executor_.make_waiter();
         begin_reporting(reported);
@@ -199,7 +200,7 @@ class Agent::Core {
         hooks_ = std::make_unique<HookRunner>(*checks_);
         pods_ = std::make_unique<Pods>(
             PodParts{executor_, *cri_, *images_, *configs_, *pod_api_, *events_, *hooks_, cgroups_,
-                     host_ports_, node_, options_.root},
+                     host_ports_, node_, options_.root, options_.network},
             *checks_, [this](const std::string& id) { followers_.ended(id); });
     }
 

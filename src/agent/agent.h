@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "agent/network_hooks.h"
 #include "base/executor.h"
 #include "base/os.h"
 #include "base/random.h"
+#include "client/transport.h"
 #include "net/http_client.h"
 #include "net/loop.h"
 
@@ -37,6 +39,11 @@ struct AgentOptions {
     std::string log_root = "/var/log";
     std::vector<std::string> cluster_dns;
     std::string cluster_domain = "cluster.local";
+
+    // Told once, when the node has its identity: what else runs in this process begins then. The
+    // transport acts as the node and lives as long as the agent.
+    std::function<void(client::Transport& transport)> identified;
+    NetworkHooks network;
 };
 
 class Agent {

@@ -368,11 +368,22 @@ StartResult start_container(const PodParts& parts, const StartOrder& order) {
     return result;
 }
 
+Result<> admit_pod(const PodParts& parts, const Pod& pod,
+                   const std::vector<std::string>& addresses) {
+    if (pod.spec.hostNetwork || addresses.empty() || !parts.network.admit) return {};
+    return parts.network.admit({.name_space = pod.metadata.namespace_.str(),
+                                .name = pod.metadata.name,
+                                .uid = pod.metadata.uid,
+                                .address = addresses.front()});
+}
+
 Result<> kill_container(const PodParts& parts, const KillOrder& order) {
     const Pod& pod = *order.pod;
     const auto& what = order.what;
     tell(parts, pod, what.name, false, "Killing", what.message);
     int64_t grace = what.grace_seconds;
+    if (order.with_hook && grace > 0 && pod.metadata.deletionTimestamp && parts.network.release)
+        parts.network.release(pod.metadata.uid);
     const auto* container = find_container(pod.spec, what.name);
     if (order.with_hook && grace > 0 && container && container->lifecycle &&
         container->lifecycle->preStop) {

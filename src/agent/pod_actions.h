@@ -12,6 +12,7 @@
 #include "agent/hooks.h"
 #include "agent/host_ports.h"
 #include "agent/images.h"
+#include "agent/network_hooks.h"
 #include "agent/pod_api.h"
 #include "agent/pod_config.h"
 #include "agent/pod_plan.h"
@@ -32,6 +33,7 @@ struct PodParts {
     HostPorts& host_ports;
     const NodeFacts& node;
     std::string root;
+    const NetworkHooks& network;
 };
 
 // The runtime was away or is still starting: nobody's fault, worth another try soon.
@@ -53,6 +55,10 @@ struct VolumesMade {
 };
 Result<VolumesMade> make_volumes(const PodParts& parts, const Pod& pod,
                                  const std::vector<std::string>& pod_addresses);
+
+// The pod's network lets through what it should, and no more. At once when it did before.
+Result<> admit_pod(const PodParts& parts, const Pod& pod,
+                   const std::vector<std::string>& addresses);
 
 struct StartOrder {
     SharedPod pod;

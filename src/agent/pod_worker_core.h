@@ -97,6 +97,9 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
 
     void start_chain();
 
+    void not_admitted(const std::shared_ptr<Chain>& chain, const std::vector<StartOrder>& orders,
+                      const Error& error);
+
     std::string target_of(const StartContainer& start) const;
 
     // True: a chain was under way and will create nothing any more.

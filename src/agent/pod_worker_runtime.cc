@@ -191,6 +191,9 @@ void PodWorker::Core::start_chain() {
                           .created = {}});
     }
     run_beside([self = shared_from_this(), chain = chain_, orders = std::move(orders)]() mutable {
+        const auto admitted =
+            admit_pod(self->parts(), *orders.front().pod, orders.front().sandbox.addresses);
+        if (!admitted) return self->not_admitted(chain, orders, admitted.error());
         for (auto& order : orders) {
             int open = Chain::Creating;
             chain->gate.compare_exchange_strong(open, Chain::Open);
@@ -220,6 +223,21 @@ void PodWorker::Core::start_chain() {
             core.ended_early_.clear();
             core.step();
         });
+    });
+}
+
+void PodWorker::Core::not_admitted(const std::shared_ptr<Chain>& chain,
+                                   const std::vector<StartOrder>& orders, const Error& error) {
+    post([chain, orders, error](Core& core) {
+        if (core.chain_ != chain) return;
+        core.chain_.reset();
+        for (const auto& order : orders) {
+            StartResult result;
+            result.failure = {.reason = "NetworkNotReady", .message = error.message};
+            result.failure->transient = true;
+            core.busy_.erase(order.what.name);
+            core.started(*chain, order.what.name, std::move(result));
+        }
     });
 }
 

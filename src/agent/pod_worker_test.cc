@@ -90,7 +90,7 @@ struct PodWorkerTest : testing::Test {
     void make_pods() {
         pods = std::make_unique<Pods>(
             PodParts{containerd->executor(), containerd->cri(), *images, configs, api, events,
-                     *hooks, cgroups, host_ports, node, containerd->folder() + "/root"},
+                     *hooks, cgroups, host_ports, node, containerd->folder() + "/root", network},
             *checks, [](const std::string&) {});
     }
     void TearDown() override {
@@ -155,6 +155,7 @@ struct PodWorkerTest : testing::Test {
     FakeEvents events;
     Cgroups cgroups;
     HostPorts host_ports{"test"};
+    NetworkHooks network;
     std::unique_ptr<ContainerdFixture> containerd;
     std::unique_ptr<Images> images;
     std::unique_ptr<Checks> checks;

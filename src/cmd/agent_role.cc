@@ -10,6 +10,7 @@
 #include "cmd/bootstrap_token.h"
 #include "cmd/cluster.h"
 #include "cmd/flags.h"
+#include "cmd/node_network.h"
 #include "cmd/progress.h"
 #include "cmd/signals.h"
 #include "net/listen.h"
@@ -58,6 +59,9 @@ Result<> serve(const Flags& flags) {
     auto& clock = os_clock();
     const auto executor = make_thread_pool(clock, {.threads_max = 256, .name = "agent"});
     net::LoopThread loop{clock, "agent-loop"};
+    NodeNetwork network{cluster, *executor, os_random()};
+    options.identified = [&network](client::Transport& transport) { network.begin(transport); };
+    options.network = network.hooks();
     agent::Agent agent{std::move(options), os_random(), *executor, loop.loop()};
     executor->post([&agent] {
         const auto done = agent.start();

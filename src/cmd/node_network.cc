@@ -1,0 +1,50 @@
+#include "cmd/node_network.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace skiff::cmd {
+namespace {
+
+constexpr Duration release_time_max = 2s;
+constexpr proxy::Address dns_number = 10;   // of the service range: src/dns serves there
+
+Result<proxy::Cidr> range_of(const std::string& text) {
+    const auto range = proxy::parse_cidr(text);
+    if (range) return *range;
+    return fail(Reason::Invalid, concat("'", text, "' is no range of IPv4 addresses"));
+}
+
+Result<proxy::ServiceRulesOptions> options_of(const Cluster& cluster) {
+    proxy::ServiceRulesOptions options{.cluster_id = cluster.id,
+                                       .node = {.name = cluster.node_name}};
+    TRY(options.pod_range, range_of(cluster.pod_cidr));
+    TRY(options.service_range, range_of(cluster.service_cidr));
+    options.node.dns_address = options.service_range.address + dns_number;
+    return options;
+}
+
+}   // namespace
+
+NodeNetwork::NodeNetwork(const Cluster& cluster, Executor& executor, Random& random)
+    : executor_{executor}, random_{random}, options_{options_of(cluster)} {}
+
+void NodeNetwork::begin(client::Transport& transport) {
+    auto made = options_ ? proxy::make_proxy(executor_, random_, transport, *options_)
+                         : std::unexpected{options_.error()};
+    if (!made)
+        return log_error("services have no way to their pods here",
+                         {{"error", made.error().message}});
+    owned_ = *std::move(made);
+    owned_->start();
+    proxy_ = owned_.get();
+}
+
+agent::NetworkHooks NodeNetwork::hooks() {
+    return {.admit = {}, .release = [this](const std::string& pod_uid) {
+                if (auto* proxy = proxy_.load())
+                    proxy->wait_until_dropped(pod_uid, release_time_max);
+            }};
+}
+
+}   // namespace skiff::cmd

@@ -1,0 +1,32 @@
+// The service network of this node, which lives in the agent's process: begins when the node has
+// its identity, and has its say when pods begin and end.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "agent/network_hooks.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "client/transport.h"
+#include "cmd/cluster.h"
+#include "proxy/proxy.h"
+
+namespace skiff::cmd {
+
+class NodeNetwork {
+  public:
+    NodeNetwork(const Cluster& cluster, Executor& executor, Random& random);
+
+    void begin(client::Transport& transport);
+    agent::NetworkHooks hooks();
+
+  private:
+    Executor& executor_;
+    Random& random_;
+    Result<proxy::ServiceRulesOptions> options_;
+    std::atomic<proxy::Proxy*> proxy_ = nullptr;   // once it has begun
+    std::unique_ptr<proxy::Proxy> owned_;
+};
+
+}   // namespace skiff::cmd
