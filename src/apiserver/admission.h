@@ -1,5 +1,4 @@
-// Admission: may this change be let in, and what is added to it. For now the namespace life cycle;
-// further plug-ins join the list in admission.cc.
+// Admission: may this change be let in, and what is added to it. The plug-ins: admission_plugins.h.
 #pragma once
 
 #include "apiserver/registry.h"

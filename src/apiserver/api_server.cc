@@ -26,14 +26,15 @@ ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor
       random_{random},
       executor_{executor},
       catalog_{api::builtin_kinds(), store},
+      authorizer_{fixed_authorizer(), store_, catalog_},
       registry_{{.store = store_,
                  .catalog = catalog_,
                  .clock = clock_,
                  .random = random_,
                  .executor = executor_,
-                 .service_range = range_of(options.service_cidr)}},
+                 .service_range = range_of(options.service_cidr),
+                 .authorizer = &authorizer_}},
       tokens_{std::move(options.service_account_key_pem), options.issuer, clock_},
-      authorizer_{fixed_authorizer()},
       node_proxy_{registry_, std::move(options.node_tls), std::move(options.node_addresses)} {
     tokens_.set_exists(
         [this](const TokenSubject& subject) { return token_subject_exists(subject); });

@@ -11,6 +11,7 @@
 #include "apiserver/authz.h"
 #include "apiserver/metrics.h"
 #include "apiserver/node_proxy.h"
+#include "apiserver/rbac_authorizer.h"
 #include "apiserver/registry.h"
 #include "apiserver/reviews.h"
 #include "apiserver/service_account_tokens.h"
@@ -64,10 +65,10 @@ class ApiServer {
     Random& random_;
     Executor& executor_;
     Catalog catalog_;
+    RbacAuthorizer authorizer_;
     Registry registry_;
     ServiceAccountTokens tokens_;
     Authenticator authenticator_;
-    const Authorizer& authorizer_;
     NodeProxy node_proxy_;
     Metrics metrics_;
     std::atomic<bool> ready_{false};

@@ -8,15 +8,7 @@
 namespace skiff::apiserver {
 namespace {
 
-// Comma-separated lists; "*" is anything. `resources` entries may be "pods/status".
-struct Rule {
-    std::string_view subject;   // "group:…" or "user:…"
-    std::string_view verbs;
-    std::string_view groups;   // "" alone is core, so lists write it as "core"
-    std::string_view resources;
-    std::string_view paths;   // non-resource paths, a trailing * is a prefix
-    bool own_name = false;    // only the object named after the user: a node its Node
-};
+using Rule = FixedRule;
 
 constexpr std::string_view controllers = "group:system:serviceaccounts:kube-system";
 
@@ -98,6 +90,8 @@ constexpr std::array rules{
          "services/status", ""},
     Rule{"user:system:serviceaccount:kube-system:pod-garbage-collector", "get,list,watch,delete",
          "core", "pods,nodes", ""},
+    Rule{"user:system:serviceaccount:kube-system:clusterrole-aggregation-controller",
+         "escalate,get,list,watch,patch,update", "rbac.authorization.k8s.io", "clusterroles", ""},
     Rule{controllers, "create,patch,update", "core,events.k8s.io", "events", ""},
     Rule{controllers, "create,get,update,patch", "coordination.k8s.io", "leases", ""},
 };
@@ -160,7 +154,7 @@ class FixedAuthorizer final : public Authorizer {
             return is_subject(rule, user) && covers(rule, user, question);
         });
     }
-    Rules rules_for(const User& user) const override {
+    Rules rules_for(const User& user, std::string_view) const override {
         Rules found;
         for (const auto& rule : rules) {
             if (!is_subject(rule, user)) continue;
@@ -192,6 +186,8 @@ Question question_of(const RequestInfo& info) {
             .name = info.name,
             .path = info.path};
 }
+
+std::span<const FixedRule> fixed_rules() { return rules; }
 
 const Authorizer& fixed_authorizer() {
     static const FixedAuthorizer authorizer;

@@ -1,9 +1,12 @@
-// Authorization: may this user do that. Until RBAC is there (README's table) the rules are a fixed
-// list: system:masters may all, each part of Skiff what it needs, everyone to ask about himself.
+// Authorization: may this user do that. A fixed list comes first, which no edit of a role can lock
+// out: system:masters may all, each part of Skiff what it needs, everyone to ask about himself.
+// Everything else is RBAC's (rbac_authorizer.h).
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "apiserver/request_info.h"
 #include "apiserver/user.h"
@@ -27,9 +30,20 @@ class Authorizer {
         std::vector<std::string> resource_rules;
         std::vector<std::string> non_resource_rules;
     };
-    virtual Rules rules_for(const User& user) const = 0;
+    virtual Rules rules_for(const User& user, std::string_view name_space) const = 0;
 };
 const Authorizer& fixed_authorizer();
+
+// The fixed list by itself. Comma-separated lists; "*" is anything.
+struct FixedRule {
+    std::string_view subject;   // "group:…" or "user:…"
+    std::string_view verbs;
+    std::string_view groups;      // "" alone is core, so lists write it as "core"
+    std::string_view resources;   // "pods", "pods/status"
+    std::string_view paths;       // non-resource paths, a trailing * is a prefix
+    bool own_name = false;        // only the object named after the user: a node its Node
+};
+std::span<const FixedRule> fixed_rules();
 
 // Forbidden in Kubernetes' words; Unauthorized for the anonymous.
 Error forbidden(const User& user, const Question& question);

@@ -17,6 +17,8 @@
 
 namespace skiff::apiserver {
 
+class RbacAuthorizer;
+
 struct RegistryParts {
     store::Store& store;
     const Catalog& catalog;
@@ -24,6 +26,7 @@ struct RegistryParts {
     Random& random;
     Executor& executor;
     Ipv4Range service_range;
+    const RbacAuthorizer* authorizer = nullptr;   // null: who may grant what is not checked
 };
 
 // What a write comes to, decided on the object as it is now.

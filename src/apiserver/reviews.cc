@@ -99,7 +99,8 @@ Result<> review_access(Call& call, const ReviewParts& parts, Document& review) {
 }
 
 Result<> review_rules(Call& call, const ReviewParts& parts, Document& review) {
-    const auto rules = parts.authorizer.rules_for(call.user);
+    const auto rules =
+        parts.authorizer.rules_for(call.user, review.root.text_at({"spec", "namespace"}));
     auto& arena = review.arena;
     auto status = Json::object();
     const auto list = [&](const std::vector<std::string>& texts) -> Result<Json> {

@@ -15,6 +15,7 @@
 #include "base/os.h"
 #include "base/text.h"
 #include "cmd/leftovers.h"
+#include "cmd/process.h"
 #include "codec/json.h"
 
 namespace skiff::cmd {
@@ -126,6 +127,7 @@ Result<> save(const Cluster& cluster) {
     put("serviceCidr", cluster.service_cidr);
     put("nodeName", cluster.node_name);
     put("runtimeEndpoint", cluster.runtime_endpoint);
+    put("compat", cluster.compat);
     std::string text;
     codec::write_json_pretty(document.root, text);
     return write_file_atomic(cluster.path("cluster.json"), text + "\n", 0644);
@@ -136,6 +138,13 @@ Result<> same_or(std::string_view what, std::string_view wished, std::string_vie
     return fail(Reason::Conflict,
                 concat("this cluster was made with ", what, " ", has, ", which cannot become ",
                        wished, "; `skiff reset` removes it, or use another --root"));
+}
+
+Result<std::string> wished_compat(std::string_view wished, const std::string& has) {
+    if (wished.empty()) return has;
+    if (wished == "off") return std::string{};
+    if (wished == "2017") return std::string{wished};
+    return fail(Reason::Invalid, concat("--compat must be 2017 or off, not '", wished, "'"));
 }
 
 }   // namespace
@@ -192,6 +201,7 @@ Result<Cluster> load_cluster(const std::string& root) {
     cluster.service_cidr = json.text_at({"serviceCidr"});
     cluster.node_name = json.text_at({"nodeName"});
     cluster.runtime_endpoint = json.text_at({"runtimeEndpoint"});
+    cluster.compat = json.text_at({"compat"});
     if (cluster.id.empty() || !cluster.port)
         return fail(Reason::InternalError,
                     concat(path, " is not complete; `skiff reset` removes the cluster"));
@@ -208,6 +218,13 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
         TRY_OK(same_or("--node-name", wishes.node_name, loaded->node_name));
         TRY_OK(same_or("--container-runtime-endpoint", wishes.runtime_endpoint,
                        loaded->runtime_endpoint));
+        TRY(const auto compat, wished_compat(wishes.compat, loaded->compat));
+        if (compat == loaded->compat) return loaded;
+        if (running(loaded->supervisor_pid_file()))
+            return fail(Reason::Conflict,
+                        "--compat changes with the next start: `skiff down` first");
+        loaded->compat = compat;
+        TRY_OK(save(*loaded));
         return loaded;
     }
     if (loaded.error().reason != Reason::NotFound) return loaded;
@@ -234,6 +251,7 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
     if (const auto wrong = api::check_dns1123_subdomain(cluster.node_name); !wrong.empty())
         return fail(Reason::Invalid, concat("--node-name: '", cluster.node_name, "': ", wrong));
     cluster.runtime_endpoint = wishes.runtime_endpoint;
+    TRY(cluster.compat, wished_compat(wishes.compat, ""));
     TRY_OK(make_directories(cluster.root, 0755));
     TRY_OK(save(cluster));
     return cluster;

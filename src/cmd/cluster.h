@@ -21,6 +21,7 @@ struct Cluster {
     std::string service_cidr;
     std::string node_name;
     std::string runtime_endpoint;   // a containerd the user runs; "" for our own
+    std::string compat;             // "2017": what manifests of that time take for granted; or ""
 
     std::string path(std::string_view below) const { return root + "/" + std::string{below}; }
     std::string admin_kubeconfig() const { return path("admin.kubeconfig"); }
@@ -37,6 +38,7 @@ struct ClusterWishes {   // absent ones are chosen
     std::string service_cidr;
     std::string node_name;
     std::string runtime_endpoint;
+    std::string compat;   // "2017", or "off" to end it; may change between one `up` and the next
 };
 
 // NotFound when there is none at that root.

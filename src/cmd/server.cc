@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "apiserver/api_server.h"
+#include "apiserver/default_policy.h"
 #include "apiserver/event_expiry.h"
 #include "base/ipv4.h"
 #include "base/log.h"
@@ -128,6 +129,14 @@ Result<> serve(const Flags& flags) {
     api.set_ready(true);
     log_info("the API is served",
              {{"port", server->port()}, {"revision", store->revision().value}});
+
+    // Before anyone works with them; a cluster that has them all reads them only.
+    const auto self = api.transport_as(component("system:apiserver"));
+    client::Client policy{*executor, *self, "skiff"};
+    if (const auto done =
+            apiserver::ensure_default_policy(policy, {.compat_2017 = cluster.compat == "2017"});
+        !done)
+        log_error("the default roles are not complete", {{"error", done.error().message}});
 
     auto controllers = controllers::make_controllers(
         *executor, random, controllers_options(api, cluster, pki, clock, server->port()));

@@ -96,8 +96,14 @@ int status(const Cluster& cluster) {
     std::printf("  API      https://127.0.0.1:%u (context %s)\n", cluster.port,
                 cluster.context_name().c_str());
     std::printf("  node     %s, agent on port %u\n", cluster.node_name.c_str(), cluster.agent_port);
-    std::printf("  ranges   pods %s, services %s\n\n", cluster.pod_cidr.c_str(),
+    std::printf("  ranges   pods %s, services %s\n", cluster.pod_cidr.c_str(),
                 cluster.service_cidr.c_str());
+    if (cluster.compat == "2017")
+        std::printf(
+            "  relaxed  --compat=2017: service accounts of default and kube-system may read\n"
+            "           services, endpoints, ingresses, pods, nodes and config maps without a "
+            "role\n");
+    std::printf("\n");
     print({"PART", "STATE", "MEMORY", "SINCE"});
     bool all_running = true;
     uint64_t total = 0;

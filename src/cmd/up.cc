@@ -36,6 +36,10 @@ const std::vector<FlagSpec> up_flags{
      "the services' addresses (default 10.96.0.0/16, or the next free one)"},
     {"node-name", "NAME", "this machine's name in the cluster (default its host name)"},
     {"container-runtime-endpoint", "SOCKET", "a containerd that you run, instead of our own"},
+    {"compat", "2017",
+     "service accounts of `default` and `kube-system` may read services, endpoints, ingresses, "
+     "pods, nodes and config maps, and accounts get token Secrets, as manifests of 2017 expect; "
+     "`off` ends it"},
 };
 
 Result<> check_machine(const std::string& root) {
@@ -148,7 +152,8 @@ Result<> up(const Flags& flags) {
                          .pod_cidr = flags.text("pod-cidr"),
                          .service_cidr = flags.text("service-cidr"),
                          .node_name = flags.text("node-name"),
-                         .runtime_endpoint = flags.text("container-runtime-endpoint")};
+                         .runtime_endpoint = flags.text("container-runtime-endpoint"),
+                         .compat = flags.text("compat")};
     TRY(wishes.port, flags.port("port", 0));
     TRY(auto machine, lock_machine());
     TRY(const auto cluster, ensure_cluster(wishes, os_random()));

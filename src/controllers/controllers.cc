@@ -1,6 +1,7 @@
 #include "controllers/controllers.h"
 
 #include "controllers/certificate_controller.h"
+#include "controllers/cluster_role_aggregation_controller.h"
 #include "controllers/cluster_services_controller.h"
 #include "controllers/endpoints_controller.h"
 #include "controllers/load_balancer_controller.h"
@@ -22,6 +23,7 @@ class AllControllers final : public Controllers {
           namespace_controller_{executor, random, options_, namespaces_},
           namespace_defaults_{executor, random, options_, namespaces_},
           certificates_{executor, random, options_},
+          cluster_roles_{executor, random, options_},
           endpoints_{executor, options_, service_informers_, pods_},
           load_balancers_{executor, random, options_, service_informers_} {
         if (options_.cluster_services)
@@ -39,6 +41,7 @@ class AllControllers final : public Controllers {
         namespace_controller_.start();
         namespace_defaults_.start();
         certificates_.start();
+        cluster_roles_.start();
         endpoints_.start();
         load_balancers_.start();
         if (cluster_services_) cluster_services_->start();
@@ -56,6 +59,7 @@ class AllControllers final : public Controllers {
     NamespaceController namespace_controller_;
     NamespaceDefaultsController namespace_defaults_;
     CertificateController certificates_;
+    ClusterRoleAggregationController cluster_roles_;
     EndpointsController endpoints_;
     LoadBalancerController load_balancers_;
     std::optional<ClusterServicesController> cluster_services_;

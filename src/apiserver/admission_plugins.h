@@ -1,0 +1,16 @@
+// The admission plug-ins, a file each (admission_<name>.cc); admission.cc has their order.
+#pragma once
+
+#include "apiserver/admission.h"
+
+namespace skiff::apiserver {
+
+// Forbidden, as upstream words it: `pods "x" is forbidden: why`.
+Error denied(const Admission& admission, std::string_view why);
+
+Result<> namespace_lifecycle(Admission& admission);
+Result<> certificate_requester(Admission& admission);   // who asks is the server's to say
+Result<> service_account(Admission& admission);         // every pod has one, and its token
+Result<> no_escalation(Admission& admission);           // RBAC: nobody grants what he has not
+
+}   // namespace skiff::apiserver
