@@ -59,7 +59,8 @@ Result<> ingress_from_stored(Json& ingress, Arena& arena) {
         const Json service = field(backend, "service");
         if (!present(service)) return;
         backend.remove("service");
-        const Json &name = field(service, "port", "name"), &number = field(service, "port", "number");
+        const Json &name = field(service, "port", "name"),
+                   &number = field(service, "port", "number");
         backend.set_borrowed(arena, "serviceName", field(service, "name"));
         backend.set_borrowed(arena, "servicePort",
                              blank(name) ? Json::integer(int_or(number, 0)) : name);

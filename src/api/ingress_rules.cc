@@ -211,8 +211,7 @@ void validate_ingress_status(const Json& ingress, const Json*, Causes& causes) {
 
 void validate_controller(std::string_view controller, const FieldPath& path, Causes& causes) {
     if (controller.empty()) return add_required(causes, path);
-    if (controller.size() > controller_bytes_max)
-        add_too_long(causes, path, controller_bytes_max);
+    if (controller.size() > controller_bytes_max) add_too_long(causes, path, controller_bytes_max);
     const auto [domain, rest] = cut(controller, '/');
     if (domain.empty() || !rest || rest->empty())
         return add_invalid(causes, path, controller,
@@ -258,8 +257,7 @@ void validate_ingress_class(const Json& object, const Json* old, Causes& causes)
 
 }   // namespace
 
-const Rules ingress_rules{.validate = validate_ingress,
-                          .validate_status = validate_ingress_status};
+const Rules ingress_rules{.validate = validate_ingress, .validate_status = validate_ingress_status};
 const Rules ingressclass_rules{.validate = validate_ingress_class};
 
 }   // namespace skiff::api

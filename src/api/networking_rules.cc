@@ -113,8 +113,7 @@ void validate_peer(const Json& peer, const FieldPath& path, Causes& causes) {
     if (present(block)) {
         const FieldPath at = path.child("ipBlock");
         validate_block(block, at, causes);
-        if (peers > 0)
-            add_forbidden(causes, path, "may not specify both ipBlock and another peer");
+        if (peers > 0) add_forbidden(causes, path, "may not specify both ipBlock and another peer");
     } else if (peers == 0) {
         add_required(causes, path, "must specify a peer");
     }
@@ -229,8 +228,7 @@ void validate_slice_ports(const Json& slice, Causes& causes) {
     for (size_t i = 0; i < ports.size(); ++i) {
         const FieldPath at = path.index(i);
         const auto name = text_of(ports[i], "name");
-        if (!name.empty())
-            add_unless_ok(causes, at.child("name"), name, check_dns1123_label(name));
+        if (!name.empty()) add_unless_ok(causes, at.child("name"), name, check_dns1123_label(name));
         if (!names.insert(name).second) add_duplicate(causes, at.child("name"), name);
         if (const Json& app = field(ports[i], "appProtocol"); present(app))
             add_unless_ok(causes, at.child("appProtocol"), app.text(),

@@ -20,9 +20,8 @@ void check(std::string_view group, std::string_view kind, std::span<const Row> r
     const Kind& of = *builtin_kind(group, "v1", kind);
     for (const Row& row : rows) {
         const std::string metadata = "metadata: {name: x, namespace: d, resourceVersion: '1'}\n";
-        const std::string front = of.scope == Scope::Cluster
-                                      ? "metadata: {name: x, resourceVersion: '1'}\n"
-                                      : metadata;
+        const std::string front =
+            of.scope == Scope::Cluster ? "metadata: {name: x, resourceVersion: '1'}\n" : metadata;
         const std::string old = *row.old ? front + row.old : "";
         EXPECT_EQ(problems_of(of, front + row.object, old), row.problems) << row.why;
     }
@@ -61,17 +60,17 @@ TEST(NetworkingRules, ingresses) {
 
 TEST(NetworkingRules, network_policies) {
     const Row rows[] = {
-        {"well", "spec: {ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]}]}",
-         "", ""},
-        {"not within", "spec: {egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/9]}}]}]}",
-         "",
+        {"well",
+         "spec: {ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]}]}", "",
+         ""},
+        {"not within",
+         "spec: {egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/9]}}]}]}", "",
          "spec.egress[0].to[0].ipBlock.except[0]: Invalid value: \"11.0.0.0/9\": must be a strict "
          "subset of `cidr`"},
         {"a peer is missing", "spec: {ingress: [{from: [{}]}]}", "",
          "spec.ingress[0].from[0]: Required value: must specify a peer"},
-        {"two sorts",
-         "spec: {ingress: [{from: [{podSelector: {}, ipBlock: {cidr: 1.0.0.0/8}}]}]}", "",
-         "spec.ingress[0].from[0]: Forbidden: may not specify both ipBlock and another peer"},
+        {"two sorts", "spec: {ingress: [{from: [{podSelector: {}, ipBlock: {cidr: 1.0.0.0/8}}]}]}",
+         "", "spec.ingress[0].from[0]: Forbidden: may not specify both ipBlock and another peer"},
         {"ports",
          "spec: {ingress: [{ports: [{port: 9, endPort: 8}, {port: web, endPort: 8}, {endPort: "
          "8}]}]}",
@@ -105,7 +104,8 @@ TEST(NetworkingRules, endpoint_slices) {
          "addressType: IPv4\nendpoints: [{}, {addresses: ['::1']}, {addresses: [127.0.0.1]}]", "",
          "endpoints[0].addresses: Required value: must contain at least 1 address\n"
          "endpoints[1].addresses[0]: Invalid value: \"::1\": must be a valid IPv4 address\n"
-         "endpoints[2].addresses[0]: Invalid value: \"127.0.0.1\": may not be in the loopback range "
+         "endpoints[2].addresses[0]: Invalid value: \"127.0.0.1\": may not be in the loopback "
+         "range "
          "(127.0.0.0/8, ::1/128)"},
         {"ports", "addressType: IPv4\nendpoints: []\nports: [{port: 1}, {port: 2}]", "",
          "ports[1].name: Duplicate value: \"\""},
@@ -126,7 +126,8 @@ TEST(NetworkingRules, roles_and_bindings) {
     };
     check("rbac.authorization.k8s.io", "Role", roles);
     const Row bindings[] = {
-        {"well", "roleRef: {kind: ClusterRole, name: a}\nsubjects: [{kind: User, name: u}]", "", ""},
+        {"well", "roleRef: {kind: ClusterRole, name: a}\nsubjects: [{kind: User, name: u}]", "",
+         ""},
         {"the role stays", "roleRef: {kind: Role, name: a}", "roleRef: {kind: Role, name: b}",
          "roleRef: Invalid value: {\"kind\":\"Role\",\"name\":\"a\",\"apiGroup\":"
          "\"rbac.authorization.k8s.io\"}: cannot change roleRef"},

@@ -68,8 +68,7 @@ void default_binding(Json& binding, Arena& arena) {
     }
 }
 
-void validate_subject(const Json& subject, bool namespaced, const FieldPath& path,
-                      Causes& causes) {
+void validate_subject(const Json& subject, bool namespaced, const FieldPath& path, Causes& causes) {
     const auto kind = text_of(subject, "kind"), name = text_of(subject, "name");
     const auto group = text_of(subject, "apiGroup");
     if (name.empty()) add_required(causes, path.child("name"));
@@ -81,9 +80,9 @@ void validate_subject(const Json& subject, bool namespaced, const FieldPath& pat
             add_required(causes, path.child("namespace"));
     } else if (kind == "User" || kind == "Group") {
         if (name.empty())
-            add_invalid(causes, path.child("name"), name,
-                        kind == "User" ? "user name cannot be empty"
-                                       : "group name cannot be empty");
+            add_invalid(
+                causes, path.child("name"), name,
+                kind == "User" ? "user name cannot be empty" : "group name cannot be empty");
         if (group != group_name)
             add_not_supported(causes, path.child("apiGroup"), group, {group_name});
     } else {

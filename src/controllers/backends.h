@@ -30,7 +30,7 @@ struct Backend {
     std::string name_space, name, uid;   // the pod
     bool serving = false;                // passes its readiness probe
     bool terminating = false;
-    bool ready = false;   // new connections may go there
+    bool ready = false;               // new connections may go there
     std::vector<BackendPort> ports;   // those of the service that the pod has
 };
 

@@ -123,7 +123,8 @@ ClusterServicesController::ClusterServicesController(Executor& executor,
       client_{executor, *transport_, "skiff-server"},
       plans_{client_},
       informers_{informers},
-      queue_{executor, [this](const ObjectKey& key) { return reconcile(key); },
+      queue_{executor,
+             [this](const ObjectKey& key) { return reconcile(key); },
              {.name = "cluster services"}} {
     const auto look = [this](const auto& old, const auto& now) {
         const auto& metadata = (now ? now : old)->metadata;

@@ -12,7 +12,8 @@ namespace skiff::controllers {
 client::Plan plan_kubernetes_service(const ClusterServices& cluster, const view::Service* service);
 client::Plan plan_kubernetes_endpoints(const ClusterServices& cluster,
                                        const view::Endpoints* endpoints);
-client::Plan plan_kubernetes_slice(const ClusterServices& cluster, const view::EndpointSlice* slice);
+client::Plan plan_kubernetes_slice(const ClusterServices& cluster,
+                                   const view::EndpointSlice* slice);
 client::Plan plan_dns_service(const ClusterServices& cluster, const view::Service* service);
 
 class ClusterServicesController {

@@ -31,8 +31,7 @@ std::vector<std::string> service_of_slice(const view::EndpointSlice& slice) {
 
 }   // namespace
 
-ServiceInformers::ServiceInformers(Executor& executor, Random& random,
-                                   client::Transport& transport)
+ServiceInformers::ServiceInformers(Executor& executor, Random& random, client::Transport& transport)
     : services{executor, random, transport},
       endpoints{executor, random, transport},
       slices{executor, random, transport} {
@@ -69,11 +68,14 @@ EndpointsController::EndpointsController(Executor& executor, const ControllersOp
       endpoints_{executor, options, "endpoint-controller"},
       slices_{executor, options, "endpointslice-controller"},
       mirror_{executor, options, "endpointslicemirroring-controller"},
-      endpoints_queue_{executor, [this](const ObjectKey& key) { return reconcile_endpoints(key); },
+      endpoints_queue_{executor,
+                       [this](const ObjectKey& key) { return reconcile_endpoints(key); },
                        {.name = "endpoints", .workers = workers}},
-      slices_queue_{executor, [this](const ObjectKey& key) { return reconcile_slices(key); },
+      slices_queue_{executor,
+                    [this](const ObjectKey& key) { return reconcile_slices(key); },
                     {.name = "endpoint slices", .workers = workers}},
-      mirror_queue_{executor, [this](const ObjectKey& key) { return reconcile_mirror(key); },
+      mirror_queue_{executor,
+                    [this](const ObjectKey& key) { return reconcile_mirror(key); },
                     {.name = "mirrored slices"}},
       service_pods_{informers.services, pods, [this](const ObjectKey& key) {
                         slices_queue_.add(key);

@@ -26,7 +26,8 @@ view::Endpoints::EndpointAddress address_of(const Backend& backend) {
 std::vector<Backend> published(const view::Service& service, const PodList& pods) {
     auto backends = backends_of(service, pods);
     std::erase_if(backends, [&](const Backend& one) {
-        const bool no_port = one.ports.empty() && !(service.spec.ports.empty() && headless(service));
+        const bool no_port =
+            one.ports.empty() && !(service.spec.ports.empty() && headless(service));
         return no_port || (one.terminating && !service.spec.publishNotReadyAddresses);
     });
     return backends;

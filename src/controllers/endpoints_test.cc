@@ -26,15 +26,15 @@ std::shared_ptr<const V> shared(std::string_view json) {
 
 // A pod "NAME" with label app=a, one container port http=8080, an address, ready unless told.
 std::shared_ptr<const view::Pod> pod(std::string_view name, std::string_view ip,
-                                     std::string_view ready = "True", std::string_view metadata = "",
-                                     std::string_view spec = "", std::string_view phase = "Running",
-                                     int http = 8080) {
+                                     std::string_view ready = "True",
+                                     std::string_view metadata = "", std::string_view spec = "",
+                                     std::string_view phase = "Running", int http = 8080) {
     return shared<view::Pod>(concat(
         R"({"metadata":{"name":")", name, R"(","namespace":"default","uid":"uid-)", name,
-        R"(","labels":{"app":"a"})", metadata, R"(},"spec":{"nodeName":"n1","containers":[{"name":"c","ports":[{"name":"http","containerPort":)",
-        http, R"(,"protocol":"TCP"}]}])", spec, R"(},"status":{"phase":")", phase,
-        R"(","podIP":")", ip, R"(","podIPs":[{"ip":")", ip,
-        R"("}],"conditions":[{"type":"Ready","status":")", ready,
+        R"(","labels":{"app":"a"})", metadata,
+        R"(},"spec":{"nodeName":"n1","containers":[{"name":"c","ports":[{"name":"http","containerPort":)",
+        http, R"(,"protocol":"TCP"}]}])", spec, R"(},"status":{"phase":")", phase, R"(","podIP":")",
+        ip, R"(","podIPs":[{"ip":")", ip, R"("}],"conditions":[{"type":"Ready","status":")", ready,
         R"(","lastTransitionTime":"2024-01-01T00:00:01Z"}]}})"));
 }
 
@@ -142,7 +142,8 @@ TEST(Endpoints, what_is_published_of_pods) {
          {pod("a", "10.0.0.1")},
          "10.0.0.1|",
          "create 10.0.0.1 rs"},
-        {"another selector", R"({"clusterIP":"10.96.0.7","selector":{"app":"a","tier":"x"},"ports":[{"port":80}]})",
+        {"another selector",
+         R"({"clusterIP":"10.96.0.7","selector":{"app":"a","tier":"x"},"ports":[{"port":80}]})",
          {pod("a", "10.0.0.1")},
          "",
          "create"},
@@ -167,8 +168,9 @@ TEST(Endpoints, a_service_without_selector_is_left_to_its_owner) {
 TEST(Endpoints, they_carry_what_upstreams_carry) {
     const auto web = service(
         R"({"clusterIP":"None","selector":{"app":"a"},"ports":[{"name":"http","protocol":"TCP","port":80,"targetPort":8080,"appProtocol":"h2c"}]})");
-    const PodList pods{pod("a", "10.0.0.1", "True", "", R"(,"hostname":"a-0","subdomain":"web")"),
-                       pod("b", "10.0.0.2", "True", "", R"(,"hostname":"b-0","subdomain":"other")")};
+    const PodList pods{
+        pod("a", "10.0.0.1", "True", "", R"(,"hostname":"a-0","subdomain":"web")"),
+        pod("b", "10.0.0.2", "True", "", R"(,"hostname":"b-0","subdomain":"other")")};
     const auto endpoints = plan_endpoints(&web, pods, nullptr);
     EXPECT_EQ(endpoints.writes[0].key, (client::ObjectKey{"default", "web"}));
     EXPECT_EQ(
@@ -178,12 +180,12 @@ TEST(Endpoints, they_carry_what_upstreams_carry) {
     ASSERT_EQ(slices.writes.size(), 1u);
     const auto slice = of<view::EndpointSlice>(slices.writes[0].body);
     EXPECT_EQ(slice.metadata.generateName, "web-");
-    EXPECT_EQ(slice.metadata.labels,
-              (api::Labels{{"endpointslice.kubernetes.io/managed-by",
-                            "endpointslice-controller.k8s.io"},
-                           {"kubernetes.io/service-name", "web"},
-                           {"service.kubernetes.io/headless", ""},
-                           {"x", "y"}}));
+    EXPECT_EQ(
+        slice.metadata.labels,
+        (api::Labels{{"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"},
+                     {"kubernetes.io/service-name", "web"},
+                     {"service.kubernetes.io/headless", ""},
+                     {"x", "y"}}));
     ASSERT_EQ(slice.metadata.ownerReferences.size(), 1u);
     EXPECT_EQ(slice.metadata.ownerReferences[0].uid, "s1");
     EXPECT_EQ(slice.metadata.ownerReferences[0].controller, true);
@@ -197,8 +199,7 @@ TEST(Endpoints, they_carry_what_upstreams_carry) {
 TEST(Endpoints, nothing_is_written_that_is_so_already) {
     const auto web = service(plain);
     const PodList pods{pod("a", "10.0.0.1"), pod("b", "10.0.0.2", "False")};
-    const auto endpoints =
-        of<view::Endpoints>(plan_endpoints(&web, pods, nullptr).writes[0].body);
+    const auto endpoints = of<view::Endpoints>(plan_endpoints(&web, pods, nullptr).writes[0].body);
     EXPECT_TRUE(plan_endpoints(&web, pods, &endpoints).empty());
     const auto slice = shared<view::EndpointSlice>(plan_slices(&web, pods, {}).writes[0].body);
     EXPECT_TRUE(plan_slices(&web, pods, {slice}).empty());
@@ -212,8 +213,8 @@ TEST(Endpoints, more_than_a_thousand_are_cut_and_it_says_so) {
     const auto web = service(plain);
     PodList pods;
     for (int i = 0; i < 1001; ++i)
-        pods.push_back(pod(concat("p", i), concat("10.0.", i / 256, ".", i % 256),
-                           i < 10 ? "False" : "True"));
+        pods.push_back(
+            pod(concat("p", i), concat("10.0.", i / 256, ".", i % 256), i < 10 ? "False" : "True"));
     const auto plan = plan_endpoints(&web, pods, nullptr);
     const auto endpoints = of<view::Endpoints>(plan.writes[0].body);
     EXPECT_EQ(endpoints.subsets[0].addresses.size(), 991u);
@@ -227,8 +228,8 @@ TEST(Endpoints, more_than_a_thousand_are_cut_and_it_says_so) {
 }
 
 TEST(Endpoints, they_go_with_their_service) {
-    const auto endpoints = of<view::Endpoints>(
-        R"({"metadata":{"name":"web","namespace":"default","uid":"e1"}})");
+    const auto endpoints =
+        of<view::Endpoints>(R"({"metadata":{"name":"web","namespace":"default","uid":"e1"}})");
     const auto plan = plan_endpoints(nullptr, {}, &endpoints);
     ASSERT_EQ(plan.writes.size(), 1u);
     EXPECT_EQ(plan.writes[0].verb, Verb::Delete);
@@ -250,8 +251,7 @@ SliceList stored(const Plan& plan, int& next) {
 TEST(EndpointSlices, few_objects_change_when_few_endpoints_do) {
     const auto web = service(plain);
     PodList pods;
-    for (int i = 0; i < 250; ++i)
-        pods.push_back(pod(concat("p", 100 + i), concat("10.0.1.", i)));
+    for (int i = 0; i < 250; ++i) pods.push_back(pod(concat("p", 100 + i), concat("10.0.1.", i)));
     int next = 0;
     const auto first = plan_slices(&web, pods, {});
     EXPECT_EQ(first.writes.size(), 3u);
@@ -326,9 +326,10 @@ TEST(LoadBalancers, a_balanced_service_is_at_the_nodes_addresses) {
     EXPECT_TRUE(plan_load_balancer(web, nodes).empty());
     EXPECT_EQ(plan_load_balancer(web, {nodes[0]}).writes.size(), 1u);
     EXPECT_TRUE(plan_load_balancer(service(plain), nodes).empty());
-    EXPECT_TRUE(plan_load_balancer(
-                    service(R"({"type":"LoadBalancer","loadBalancerClass":"example.com/x"})"), nodes)
-                    .empty());
+    EXPECT_TRUE(
+        plan_load_balancer(
+            service(R"({"type":"LoadBalancer","loadBalancerClass":"example.com/x"})"), nodes)
+            .empty());
 }
 
 TEST(ClusterServices, what_a_cluster_has_by_itself_is_made_and_repaired) {
@@ -345,7 +346,8 @@ TEST(ClusterServices, what_a_cluster_has_by_itself_is_made_and_repaired) {
     api.spec.ports[0].targetPort = 1;
     EXPECT_EQ(plan_kubernetes_service(cluster, &api).writes.size(), 1u);
 
-    auto endpoints = of<view::Endpoints>(plan_kubernetes_endpoints(cluster, nullptr).writes[0].body);
+    auto endpoints =
+        of<view::Endpoints>(plan_kubernetes_endpoints(cluster, nullptr).writes[0].body);
     EXPECT_EQ(endpoints.subsets[0].addresses[0].ip, "192.0.2.1");
     EXPECT_TRUE(plan_kubernetes_endpoints(cluster, &endpoints).empty());
     endpoints.subsets.clear();

@@ -129,9 +129,8 @@ void write(const SliceSet& set, const Working& work, client::Plan& plan) {
 }
 
 void remove(const Slice& slice, client::Plan& plan) {
-    plan.remove<Slice>(
-        {.name_space = slice.metadata.namespace_.str(), .name = slice.metadata.name},
-        slice.metadata.uid);
+    plan.remove<Slice>({.name_space = slice.metadata.namespace_.str(), .name = slice.metadata.name},
+                       slice.metadata.uid);
 }
 
 client::Plan remove_all(const SliceList& slices) {
@@ -189,7 +188,8 @@ std::vector<EndpointGroup> groups_of(const std::vector<Backend>& backends) {
 
 bool mirrored(const view::Endpoints& endpoints) {
     const auto* skip = endpoints.metadata.labels.find(skip_mirror_label);
-    return !(skip && *skip == "true") && !endpoints.metadata.annotations.contains(leader_annotation);
+    return !(skip && *skip == "true") &&
+           !endpoints.metadata.annotations.contains(leader_annotation);
 }
 
 Endpoint mirrored_address(const view::Endpoints::EndpointAddress& address, bool ready) {
@@ -280,7 +280,8 @@ client::Plan plan_slice_set(const SliceSet& set, std::vector<EndpointGroup> grou
 client::Plan plan_slices(const view::Service* service, const PodList& pods,
                          const SliceList& current) {
     if (!service || !managed(*service)) return remove_all(current);
-    SliceSet set{.prefix = concat(service->metadata.name, "-"), .metadata = {}, .placeholder = true};
+    SliceSet set{
+        .prefix = concat(service->metadata.name, "-"), .metadata = {}, .placeholder = true};
     set.metadata.namespace_ = service->metadata.namespace_;
     set.metadata.labels = service->metadata.labels;
     set.metadata.labels[service_name_label] = service->metadata.name;

@@ -9,12 +9,10 @@
 namespace skiff::controllers {
 
 inline constexpr std::string_view service_name_label = "kubernetes.io/service-name";
-inline constexpr std::string_view slice_managed_by_label =
-    "endpointslice.kubernetes.io/managed-by";
+inline constexpr std::string_view slice_managed_by_label = "endpointslice.kubernetes.io/managed-by";
 inline constexpr std::string_view slice_controller = "endpointslice-controller.k8s.io";
-inline constexpr std::string_view mirroring_controller =
-    "endpointslicemirroring-controller.k8s.io";
-inline constexpr size_t slice_endpoints_max = 100;   // upstream's --max-endpoints-per-slice
+inline constexpr std::string_view mirroring_controller = "endpointslicemirroring-controller.k8s.io";
+inline constexpr size_t slice_endpoints_max = 100;       // upstream's --max-endpoints-per-slice
 inline constexpr size_t mirrored_addresses_max = 1000;   // of a subset
 
 using SliceList = std::vector<std::shared_ptr<const view::EndpointSlice>>;

@@ -58,13 +58,14 @@ LoadBalancerController::LoadBalancerController(Executor& executor, Random& rando
     : component_{executor, options, "service-controller"},
       informers_{informers},
       nodes_{executor, random, *component_.transport},
-      queue_{executor, [this](const ObjectKey& key) { return reconcile(key); },
+      queue_{executor,
+             [this](const ObjectKey& key) { return reconcile(key); },
              {.name = "load balancers"}} {
     component_.plans.observe(client::resource_of<view::Service>(), informers.services.core());
     const auto add = [this](const view::Service& service) {
         if (balanced(service))
-            queue_.add({.name_space = service.metadata.namespace_.str(),
-                        .name = service.metadata.name});
+            queue_.add(
+                {.name_space = service.metadata.namespace_.str(), .name = service.metadata.name});
     };
     informers.services.on_change([add](const auto&, const auto& now) {
         if (now) add(*now);

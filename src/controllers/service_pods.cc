@@ -31,8 +31,7 @@ ServicePods::ServicePods(client::Informer<view::Service>& services,
                          client::Informer<view::Pod>& pods, Changed changed)
     : services_{services}, pods_{pods}, changed_{std::move(changed)} {
     services_.add_index(selector_index, index_keys);
-    services_.on_change(
-        [this](const auto& old, const auto& now) { service_changed(old, now); });
+    services_.on_change([this](const auto& old, const auto& now) { service_changed(old, now); });
     pods_.on_change([this](const auto& old, const auto& now) { pod_changed(old, now); });
 }
 
