@@ -9,7 +9,8 @@ namespace {
 
 using Conversions = std::span<const NamedConversion> (*)();
 
-constexpr std::array<Conversions, 2> families{networking_conversions, workload_conversions};
+constexpr std::array<Conversions, 3> families{autoscaling_conversions, networking_conversions,
+                                              workload_conversions};
 
 }   // namespace
 

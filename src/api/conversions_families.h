@@ -12,6 +12,7 @@ struct NamedConversion {
     Conversion conversion;
 };
 
+std::span<const NamedConversion> autoscaling_conversions();
 std::span<const NamedConversion> networking_conversions();
 std::span<const NamedConversion> workload_conversions();
 

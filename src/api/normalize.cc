@@ -105,8 +105,10 @@ class Normalizer {
         return true;
     }
 
-    // A null element is a zero one, as in Go.
+    // A null element is a zero one, as in Go, where the zero time is null again.
     bool element(const Field& field, Json& value, const Place& place) {
+        const bool time = field.type == Type::Time || field.type == Type::MicroTime;
+        if (value.is_null() && time) return true;
         if (value.is_null()) value = zero_of(field);
         single(field, value, place, true);
         return !failed();

@@ -9,9 +9,9 @@ namespace {
 
 using Printers = std::span<const NamedPrinter> (*)();
 
-constexpr std::array<Printers, 8> families{pod_printers,      node_printers,      service_printers,
-                                           event_printers,    core_printers,      storage_printers,
-                                           workload_printers, networking_printers};
+constexpr std::array<Printers, 9> families{pod_printers,      node_printers,       service_printers,
+                                           event_printers,    core_printers,       storage_printers,
+                                           workload_printers, networking_printers, batch_printers};
 
 }   // namespace
 

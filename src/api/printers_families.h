@@ -5,6 +5,7 @@
 
 namespace skiff::api {
 
+std::span<const NamedPrinter> batch_printers();
 std::span<const NamedPrinter> core_printers();
 std::span<const NamedPrinter> event_printers();
 std::span<const NamedPrinter> networking_printers();

@@ -86,6 +86,7 @@ class Decoder {
         if (type == Type::Message) return Json::object();
         if (type == Type::StringList) return Json::array();
         if (is_varint(type)) return varint(type, 0);
+        if (type == Type::Time || type == Type::MicroTime) return {};
         return Json::borrowed(type == Type::Quantity ? "0" : "");
     }
 

@@ -100,6 +100,11 @@ class Encoder {
             writer_.end(mark);
             return {};
         }
+        case Type::Time:
+        case Type::MicroTime:
+            if (!value.is_null()) break;
+            writer_.message(number, [] {});   // Go's zero time, as an element
+            return {};
         default: break;
         }
         if (!value.is_string()) return misfit(field);

@@ -3,6 +3,7 @@
 #include "api/openapi.h"
 #include "apiserver/discovery.h"
 #include "apiserver/local_transport.h"
+#include "apiserver/removed_kinds.h"
 #include "apiserver/status.h"
 #include "apiserver/version.h"
 #include "apiserver/watch_source.h"
@@ -230,7 +231,12 @@ void ApiServer::dispatch(const CallPtr& call) {
             200,
             R"({"kind":"CustomResourceDefinitionList","apiVersion":"apiextensions.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]})"));
     }
-    if (!call->resource) return call->fail(no_such_resource());
+    if (!call->resource) {
+        auto error = no_such_resource();
+        if (const auto advice = removed_kind_advice(info.group, info.resource); !advice.empty())
+            append(error.message, ": ", advice);
+        return call->fail(error);
+    }
     const auto* sub =
         info.subresource.empty() ? nullptr : call->resource->subresource(info.subresource);
     if (!info.subresource.empty() && !sub) return call->fail(no_such_resource());
