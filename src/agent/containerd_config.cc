@@ -16,6 +16,9 @@ constexpr const char* disabled_plugins[] = {
     "io.containerd.internal.v1.opt",          "io.containerd.monitor.v1.cgroups",
 };
 
+// Where every containerd of the machine looks.
+constexpr const char* machine_registries = "/etc/containerd/certs.d";
+
 // TOML's basic strings and JSON's agree on what we need: quotes and backslashes.
 std::string quoted(std::string_view text) {
     std::string out = "\"";
@@ -41,6 +44,7 @@ ContainerdPaths containerd_paths(const std::string& root) {
         .log = home + "/containerd.log",
         .cni_config = home + "/net.d",
         .cni_state = home + "/networks",
+        .registries = root + "/registries.d",
     };
 }
 
@@ -90,6 +94,10 @@ std::string containerd_config(const ContainerdPaths& paths, const ContainerdOpti
         "\n"
         "    conf_dir = ",
         quoted(paths.cni_config),
+        "\n"
+        "  [plugins.\"io.containerd.grpc.v1.cri\".registry]\n"
+        "    config_path = ",
+        quoted(concat(paths.registries, ":", machine_registries)),
         "\n"
         "  [plugins.\"io.containerd.grpc.v1.cri\".containerd]\n"
         "    default_runtime_name = \"runc\"\n"

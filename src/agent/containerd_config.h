@@ -17,6 +17,9 @@ struct ContainerdPaths {
     std::string log;
     std::string cni_config;   // folder with our one conflist
     std::string cni_state;    // host-local's addresses
+    // The user's: <host>/hosts.toml as containerd reads them (mirrors, plain HTTP, CAs), read anew
+    // at every pull. Never written by Skiff.
+    std::string registries;
 };
 ContainerdPaths containerd_paths(const std::string& root);
 

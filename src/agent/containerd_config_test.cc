@@ -16,6 +16,7 @@ TEST(ContainerdConfig, everything_it_owns_lies_below_the_root) {
          {"root = \"/r/containerd/root\"", "state = \"/r/containerd/state\"",
           "address = \"/r/containerd/containerd.sock\"", "conf_dir = \"/r/containerd/net.d\"",
           "SystemdCgroup = false", "netns_mounts_under_state_dir = true",
+          "config_path = \"/r/registries.d:/etc/containerd/certs.d\"",
           "sandbox_image = \"skiff.local/pause:1\""}) {
         EXPECT_NE(text.find(line), std::string::npos) << line;
     }

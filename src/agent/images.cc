@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
-#include "agent/image_name.h"
+#include "agent/registry_auth.h"
 #include "base/text.h"
-#include "codec/json.h"
 
 namespace skiff::agent {
 
@@ -24,43 +23,7 @@ std::string shown_bytes_and_time(Duration took, uint64_t bytes) {
                   " including waiting). Image size: ", bytes, " bytes.");
 }
 
-void add_auth(const codec::Json& entry, std::string_view server,
-              std::vector<cri::AuthConfig>& out) {
-    cri::AuthConfig auth{.username = std::string{entry.text_at({"username"})},
-                         .password = std::string{entry.text_at({"password"})},
-                         .server_address = std::string{server},
-                         .identity_token = std::string{entry.text_at({"identitytoken"})}};
-    if (const auto both = base64_decoded(entry.text_at({"auth"})); both && auth.username.empty()) {
-        const auto [user, password] = cut(*both, ':');
-        auth.username = user;
-        auth.password = password.value_or("");
-    }
-    out.push_back(std::move(auth));
-}
-
-// "https://index.docker.io/v1/" and "docker.io" are the same registry.
-std::string_view host_of(std::string_view server) {
-    if (const size_t scheme = server.find("://"); scheme != std::string_view::npos)
-        server.remove_prefix(scheme + 3);
-    server = server.substr(0, server.find('/'));
-    return server == "index.docker.io" || server == "registry-1.docker.io" ? "docker.io" : server;
-}
-
 }   // namespace
-
-std::vector<cri::AuthConfig> registry_auths(const std::vector<std::string>& docker_configs,
-                                            std::string_view registry) {
-    std::vector<cri::AuthConfig> out;
-    for (const auto& text : docker_configs) {
-        const auto document = codec::parse_json(text);
-        if (!document) continue;
-        const auto* auths = document->root.find("auths");   // dockercfg has the entries at the top
-        for (const auto& [server, entry] : (auths ? *auths : document->root).members()) {
-            if (host_of(server) == registry) add_auth(entry, server, out);
-        }
-    }
-    return out;
-}
 
 bool registry_unreachable(const Error& error) {
     if (error.reason == Reason::Timeout) return true;
@@ -106,24 +69,28 @@ bool Images::known_unreachable(std::string_view registry) const {
 }
 
 std::expected<ImageReady, ImageFailure> Images::pull(const ImageWanted& wanted,
-                                                     std::string_view registry, Duration timeout,
+                                                     const ImageName& name, Duration timeout,
                                                      const std::function<void(ImageEvent)>& tell,
                                                      Error* error) {
     const MonoTime began = executor_.clock().monotonic();
-    auto auths = registry_auths(wanted.docker_configs, registry);
-    Result<std::string> pulled = fail(Reason::Unknown, "");
+    const auto auths = registry_auths(wanted.docker_configs, name);
     const cri::PodSandboxConfig none;
     const auto& sandbox = wanted.sandbox ? *wanted.sandbox : none;
-    if (auths.empty()) {
-        pulled = cri_.pull_image({.image = wanted.image}, std::nullopt, sandbox, timeout);
-    }
-    for (const auto& auth : auths) {
+    Result<std::string> pulled = fail(Reason::Unknown, "");
+    std::vector<std::string> answers;
+    // Without credentials only where there are none for this registry: a wrong one is to be seen.
+    for (size_t i = 0; i < std::max<size_t>(auths.size(), 1); ++i) {
+        const auto auth = auths.empty() ? std::nullopt : std::optional{auths[i]};
         pulled = cri_.pull_image({.image = wanted.image}, auth, sandbox, timeout);
         if (pulled) break;
+        if (std::ranges::find(answers, pulled.error().message) == answers.end())
+            answers.push_back(pulled.error().message);
+        if (registry_unreachable(pulled.error())) break;   // the next one would not reach it either
     }
     if (!pulled) {
         *error = pulled.error();
-        return std::unexpected{ImageFailure{"ErrImagePull", pulled.error().message}};
+        if (answers.size() > 1) error->message = concat("[", join(answers, ", "), "]");
+        return std::unexpected{ImageFailure{"ErrImagePull", error->message}};
     }
     const auto status = cri_.image_status({.image = wanted.image});
     const cri::Image image = status && status->image ? *status->image : cri::Image{};
@@ -174,8 +141,7 @@ std::expected<ImageReady, ImageFailure> Images::ensure(
     if (imported && known_unreachable(name->registry)) return use_imported();
     tell({.reason = "Pulling", .message = concat("Pulling image \"", wanted.image, "\"")});
     Error error;
-    auto pulled =
-        pull(wanted, name->registry, imported ? imported_pull_time_max : Duration{}, tell, &error);
+    auto pulled = pull(wanted, *name, imported ? imported_pull_time_max : Duration{}, tell, &error);
     if (pulled) return pulled;
     if (imported && registry_unreachable(error)) {
         unreachable_.use([&](auto& seen) { seen[name->registry] = executor_.clock().monotonic(); });

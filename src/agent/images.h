@@ -9,16 +9,13 @@
 #include <vector>
 
 #include "agent/cri.h"
+#include "agent/image_name.h"
 #include "agent/imported_images.h"
 #include "agent/pod_types.h"
 #include "agent/security.h"
 #include "base/guarded.h"
 
 namespace skiff::agent {
-
-// Registry credentials out of secrets of type kubernetes.io/dockerconfigjson or dockercfg; pure.
-std::vector<cri::AuthConfig> registry_auths(const std::vector<std::string>& docker_configs,
-                                            std::string_view registry);
 
 // Whether an attempt failed because the registry could not be reached, rather than because it
 // answered that there is no such image or that we may not have it.
@@ -33,7 +30,7 @@ struct ImageEvent {
 struct ImageWanted {
     std::string image;
     std::string policy;                        // "" is derived from the tag
-    std::vector<std::string> docker_configs;   // of the pod's imagePullSecrets
+    std::vector<std::string> docker_configs;   // of the pod's imagePullSecrets, in their order
     const cri::PodSandboxConfig* sandbox = nullptr;
 };
 
@@ -58,8 +55,8 @@ class Images {
                                                    const std::function<void(ImageEvent)>& tell);
 
   private:
-    std::expected<ImageReady, ImageFailure> pull(const ImageWanted& wanted,
-                                                 std::string_view registry, Duration timeout,
+    std::expected<ImageReady, ImageFailure> pull(const ImageWanted& wanted, const ImageName& name,
+                                                 Duration timeout,
                                                  const std::function<void(ImageEvent)>& tell,
                                                  Error* error);
     bool is_imported(const std::string& name, const cri::Image& image) const;

@@ -47,26 +47,18 @@ TEST(ImportedImages, names_come_from_ctrs_output) {
               (std::vector<std::string>{"docker.io/library/busybox:latest", "x:1"}));
 }
 
-TEST(RegistryAuths, are_found_by_host) {
-    const std::string config =
-        R"({"auths":{"https://index.docker.io/v1/":{"auth":"dXNlcjpwYXNz"},"other.example":{"username":"x","password":"y"}}})";
-    const auto docker = registry_auths({config}, "docker.io");
-    ASSERT_EQ(docker.size(), 1u);
-    EXPECT_EQ(docker[0].username, "user");
-    EXPECT_EQ(docker[0].password, "pass");
-    EXPECT_EQ(registry_auths({config, "rubbish"}, "other.example").at(0).username, "x");
-    EXPECT_TRUE(registry_auths({config}, "third.example").empty());
-}
-
 struct ImageCri final : FakeCri {
     Result<cri::ImageStatusResponse> image_status(const cri::ImageSpec&, bool) override {
         cri::ImageStatusResponse out;
         if (!present.empty()) out.image = cri::Image{.id = present};
         return out;
     }
-    Result<std::string> pull_image(const cri::ImageSpec&, const std::optional<cri::AuthConfig>&,
+    Result<std::string> pull_image(const cri::ImageSpec&,
+                                   const std::optional<cri::AuthConfig>& auth,
                                    const cri::PodSandboxConfig&, Duration limit) override {
         ++pulls;
+        if (!password.empty() && (!auth || auth->password != password))
+            return fail(Reason::Unknown, concat("401 for ", auth ? auth->username : "nobody"));
         timeout = limit;
         if (pull_error) return std::unexpected{*pull_error};
         present = "sha256:pulled";
@@ -74,6 +66,7 @@ struct ImageCri final : FakeCri {
     }
     std::string present;
     std::optional<Error> pull_error;
+    std::string password;   // that the registry asks for; "" for none
     int pulls = 0;
     Duration timeout{};
 };
@@ -110,6 +103,24 @@ TEST_F(ImagesTest, the_policy_decides) {
     EXPECT_EQ(ensure("A"), "InspectFailed InvalidImageName");
     cri.pull_error = Error{Reason::NotFound, "not found"};
     EXPECT_EQ(ensure("b"), "Pulling Failed ErrImagePull");
+}
+
+TEST_F(ImagesTest, every_credential_is_tried) {
+    const auto secret = [](const char* user, const char* password) {
+        return concat(R"({"auths":{"r.example":{"username":")", user, R"(","password":")", password,
+                      R"("}}})");
+    };
+    const auto ensured = [&](std::vector<std::string> configs) {
+        cri.present.clear();
+        const auto done = images.ensure(
+            {.image = "r.example/a:1", .docker_configs = std::move(configs)}, [](const auto&) {});
+        return done ? done->reference : done.error().message;
+    };
+    cri.password = "right";
+    EXPECT_EQ(ensured({secret("x", "wrong"), secret("y", "right")}), "sha256:pulled");
+    EXPECT_EQ(ensured({secret("x", "wrong"), secret("y", "wrong")}), "[401 for x, 401 for y]");
+    EXPECT_EQ(ensured({secret("x", "wrong")}), "401 for x");
+    EXPECT_EQ(ensured({}), "401 for nobody");
 }
 
 TEST_F(ImagesTest, an_imported_image_stands_in_for_a_registry_out_of_reach) {

@@ -221,13 +221,22 @@ ImageWanted image_wanted(const PodParts& parts, const StartOrder& order,
     for (const auto& secret : order.pod->spec.imagePullSecrets) names.secrets.insert(secret.name);
     if (names.empty()) return wanted;
     const auto values = parts.configs.read(order.pod->metadata.namespace_.str(), names);
-    if (!values) return wanted;
-    for (const auto& [name, content] : values->secrets) {
-        for (const char* key : {".dockerconfigjson", ".dockercfg"}) {
-            if (const auto found = content.find(key); found != content.end()) {
-                wanted.docker_configs.push_back(found->second);
-            }
+    std::vector<std::string> missing;
+    for (const auto& secret : order.pod->spec.imagePullSecrets) {
+        if (!values || !values->secrets.contains(secret.name)) {
+            missing.push_back(std::string{secret.name});
+            continue;
         }
+        const auto& content = values->secrets.at(secret.name);
+        for (const char* key : {".dockerconfigjson", ".dockercfg"}) {
+            if (const auto config = content.find(key); config != content.end())
+                wanted.docker_configs.push_back(config->second);
+        }
+    }
+    if (!missing.empty()) {
+        tell(parts, *order.pod, "", true, "FailedToRetrieveImagePullSecret",
+             concat("Unable to retrieve some image pull secrets (", join(missing, ", "),
+                    "); attempting to pull the image may not succeed."));
     }
     return wanted;
 }

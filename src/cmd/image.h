@@ -1,4 +1,4 @@
-// `skiff image import|list`: images on this node without a registry.
+// `skiff image import|pull|list`: the images on this node.
 #pragma once
 
 #include <string>
