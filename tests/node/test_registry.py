@@ -153,8 +153,12 @@ def test_a_mirror_by_configuration(space, registry):
     folder = pathlib.Path(space.cluster.root, "registries.d/mirrored.example")
     folder.mkdir(parents=True)
     (folder / "hosts.toml").write_text(f'server = "https://mirrored.example"\n[host."http://{registry.host}"]\n  capabilities = ["pull", "resolve"]\n')
-    space.create(secret("mirror", docker_config("mirrored.example")), pod(space, registry, "mirrored", ["mirror"], "mirrored.example/team/tool:1"))
-    succeeds(space, "mirrored")
+    try:
+        space.create(secret("mirror", docker_config("mirrored.example")),
+                     pod(space, registry, "mirrored", ["mirror"], "mirrored.example/team/tool:1"))
+        succeeds(space, "mirrored")
+    finally:
+        shutil.rmtree(folder.parent)   # what is the user's, a reset leaves
 
 
 def test_pull_by_hand(space, registry):
