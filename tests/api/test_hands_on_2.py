@@ -20,6 +20,9 @@ from load import Load
 HERE = PROJECT / "examples/hands-on-2"
 DATA = pathlib.Path("/data/mysql")
 
+# TODO(issue 3): on by default once every part that the steps stand on is there (volumes, workloads, DNS, the ingress controller).
+pytestmark = pytest.mark.skipif("SKIFF_HANDS_ON_2" not in os.environ, reason="stands on parts that are not there yet: SKIFF_HANDS_ON_2=1 runs it")
+
 
 class World:
     """The cluster, this machine's address, and the folder that the manifests are read from."""
