@@ -17,12 +17,20 @@ std::string verbs_list(std::string_view verbs) {
     return text_list(words);
 }
 
+// A kind that only shows another group's objects has no short names and stands in no category: they
+// would mean both, and `kubectl get all` would list everything twice.
+bool is_alias(const api::Kind& kind) {
+    return api::stored_kind(kind).group != kind.group && kind.deprecated;
+}
+
 std::string resource_entry(const api::Kind& kind) {
     auto out = concat(R"({"name":")", kind.plural, R"(","singularName":")", kind.singular,
                       R"(","namespaced":)", kind.scope == api::Scope::Namespaced ? "true" : "false",
                       R"(,"kind":")", kind.kind, R"(","verbs":)", verbs_list(kind.verbs));
-    if (!kind.short_names.empty()) append(out, R"(,"shortNames":)", text_list(kind.short_names));
-    if (!kind.categories.empty()) append(out, R"(,"categories":)", text_list(kind.categories));
+    if (!kind.short_names.empty() && !is_alias(kind))
+        append(out, R"(,"shortNames":)", text_list(kind.short_names));
+    if (!kind.categories.empty() && !is_alias(kind))
+        append(out, R"(,"categories":)", text_list(kind.categories));
     return out + "}";
 }
 
@@ -84,8 +92,10 @@ std::string aggregated_resource(const api::Kind& kind) {
                response_kind(kind.group, kind.version, kind.kind), R"(,"scope":")",
                kind.scope == api::Scope::Namespaced ? "Namespaced" : "Cluster",
                R"(","singularResource":")", kind.singular, R"(","verbs":)", verbs_list(kind.verbs));
-    if (!kind.short_names.empty()) append(out, R"(,"shortNames":)", text_list(kind.short_names));
-    if (!kind.categories.empty()) append(out, R"(,"categories":)", text_list(kind.categories));
+    if (!kind.short_names.empty() && !is_alias(kind))
+        append(out, R"(,"shortNames":)", text_list(kind.short_names));
+    if (!kind.categories.empty() && !is_alias(kind))
+        append(out, R"(,"categories":)", text_list(kind.categories));
     if (!kind.subresources.empty()) {
         out += R"(,"subresources":[)";
         bool first = true;

@@ -240,6 +240,16 @@ TEST(EveryKind, comes_back_whole_in_every_version_and_encoding) {
     EXPECT_GE(kinds, 50u);
 }
 
+TEST(EveryKind, an_alias_is_found_by_its_whole_name_only) {
+    TestServer server;
+    const auto old = server.get("/apis/extensions/v1beta1");
+    EXPECT_NE(old.body.find(R"("name":"deployments")"), std::string::npos);
+    EXPECT_EQ(old.body.find("shortNames"), std::string::npos);
+    EXPECT_EQ(old.body.find("categories"), std::string::npos);
+    const auto now = server.get("/apis/apps/v1");
+    EXPECT_NE(now.body.find(R"("shortNames":["deploy"],"categories":["all"])"), std::string::npos);
+}
+
 TEST(EveryKind, what_is_gone_says_what_to_use_instead) {
     TestServer server;
     const auto answer = server.get("/apis/policy/v1beta1/podsecuritypolicies");
