@@ -155,4 +155,5 @@ def main():
           f"POST to Running {median[2] * 1000:.0f} ms, 20 at once {median[3]:.2f} s")
 
 
-main()
+if __name__ == "__main__":
+    main()
