@@ -33,6 +33,7 @@ constexpr std::array rules{
          "persistentvolumeclaims,persistentvolumes",
          ""},
     Rule{"group:system:nodes", "get,list,watch", "discovery.k8s.io", "endpointslices", ""},
+    Rule{"group:system:nodes", "get,list,watch", "networking.k8s.io", "networkpolicies", ""},
     Rule{"group:system:nodes", "create,delete", "core", "pods", ""},
     Rule{"group:system:nodes", "update,patch", "core", "pods/status", ""},
     Rule{"group:system:nodes", "create", "core", "serviceaccounts/token,pods/eviction", ""},

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cmd/flags.h"
+#include "cmd/leftovers.h"
 #include "cmd/process.h"
 #include "cmd/progress.h"
 #include "cmd/runtime_session.h"
@@ -36,6 +37,8 @@ Result<bool> stop_cluster(const Cluster& cluster, Pods pods) {
         TRY_OK(session->end_pods(pod_grace, RuntimeSession::Removal::Keep));
     }
     any |= stop_by_file(cluster.path("run/containerd.pid"), part_stop_time);
+    // Nothing is left that a service's port could lead to; `up` makes the tables anew.
+    if (pods == Pods::End) static_cast<void>(remove_tables(cluster));
     return any;
 }
 

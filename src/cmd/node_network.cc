@@ -7,6 +7,7 @@ namespace skiff::cmd {
 namespace {
 
 constexpr Duration release_time_max = 2s;
+constexpr Duration admit_time_max = 5s;     // then the start is tried again
 constexpr proxy::Address dns_number = 10;   // of the service range: src/dns serves there
 
 Result<proxy::Cidr> range_of(const std::string& text) {
@@ -29,22 +30,36 @@ Result<proxy::ServiceRulesOptions> options_of(const Cluster& cluster) {
 NodeNetwork::NodeNetwork(const Cluster& cluster, Executor& executor, Random& random)
     : executor_{executor}, random_{random}, options_{options_of(cluster)} {}
 
+Result<> NodeNetwork::make(client::Transport& transport) {
+    TRY(const auto options, options_);
+    TRY(own_proxy_, proxy::make_proxy(executor_, random_, transport, options));
+    TRY(own_policies_,
+        proxy::make_policies(executor_, random_, transport, options.cluster_id, options.node.name));
+    own_proxy_->start();
+    own_policies_->start();
+    proxy_ = own_proxy_.get();
+    policies_ = own_policies_.get();
+    return {};
+}
+
 void NodeNetwork::begin(client::Transport& transport) {
-    auto made = options_ ? proxy::make_proxy(executor_, random_, transport, *options_)
-                         : std::unexpected{options_.error()};
-    if (!made)
-        return log_error("services have no way to their pods here",
-                         {{"error", made.error().message}});
-    owned_ = *std::move(made);
-    owned_->start();
-    proxy_ = owned_.get();
+    if (const auto made = make(transport); !made)
+        log_error("services have no way to their pods here", {{"error", made.error().message}});
 }
 
 agent::NetworkHooks NodeNetwork::hooks() {
-    return {.admit = {}, .release = [this](const std::string& pod_uid) {
-                if (auto* proxy = proxy_.load())
-                    proxy->wait_until_dropped(pod_uid, release_time_max);
-            }};
+    return {.admit = [this](const agent::PodOnNetwork& pod) -> Result<> {
+                auto* policies = policies_.load();
+                if (!policies)
+                    return fail(Reason::ServiceUnavailable, "the node has no network policies");
+                return policies->admit({.name_space = pod.name_space, .name = pod.name}, pod.uid,
+                                       pod.address, admit_time_max);
+            },
+            .release =
+                [this](const std::string& pod_uid) {
+                    if (auto* proxy = proxy_.load())
+                        proxy->wait_until_dropped(pod_uid, release_time_max);
+                }};
 }
 
 }   // namespace skiff::cmd

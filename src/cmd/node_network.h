@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "client/transport.h"
 #include "cmd/cluster.h"
+#include "proxy/policies.h"
 #include "proxy/proxy.h"
 
 namespace skiff::cmd {
@@ -22,11 +23,15 @@ class NodeNetwork {
     agent::NetworkHooks hooks();
 
   private:
+    Result<> make(client::Transport& transport);
+
     Executor& executor_;
     Random& random_;
     Result<proxy::ServiceRulesOptions> options_;
     std::atomic<proxy::Proxy*> proxy_ = nullptr;   // once it has begun
-    std::unique_ptr<proxy::Proxy> owned_;
+    std::atomic<proxy::Policies*> policies_ = nullptr;
+    std::unique_ptr<proxy::Proxy> own_proxy_;
+    std::unique_ptr<proxy::Policies> own_policies_;
 };
 
 }   // namespace skiff::cmd

@@ -241,45 +241,46 @@ void Ruleset::name_only(Batch& batch, uint8_t command, uint16_t attribute,
     batch.add(command, 0, Attributes{}.text(1, table_).text(attribute, name));
 }
 
-Batch Ruleset::changes() const {
-    if (nothing() || !had_table_) return changed() ? whole() : Batch{};
-    Batch batch;
+void Ruleset::add_new_objects(Batch& batch) const {
     for (const auto& [name, old] : old_sets_)
         if (const auto now = sets_.find(name); now != sets_.end() && !old)
             add_set(batch, name, now->second.shape);
     for (const auto& [name, old] : old_chains_)
         if (const auto now = chains_.find(name); now != chains_.end() && !old)
             add_chain(batch, name, now->second);
-    // What an element was goes before what it will be; a set that goes takes its elements along.
+}
+
+void Ruleset::remove_old_elements(Batch& batch) const {
     for (const auto& [set, keys] : old_elements_) {
-        const auto shape = old_sets_.find(set);
         const auto now = sets_.find(set);
-        if (now == sets_.end()) {
-            if (shape == old_sets_.end() || !shape->second) continue;
-        }
-        if (now == sets_.end() && !shape->second->verdict) continue;
-        const SetShape& form = now != sets_.end() ? now->second.shape : *shape->second;
+        const auto shape = old_sets_.find(set);
+        const bool gone = now == sets_.end();
+        // A set that goes takes its elements along, but for those that hold chains.
+        if (gone && (shape == old_sets_.end() || !shape->second || !shape->second->verdict))
+            continue;
         ElementMessages messages{batch, table_, set, NFT_MSG_DELSETELEM};
         for (const auto& [key, old] : keys) {
             if (!old) continue;
-            const auto* is = now == sets_.end() ? nullptr : &now->second.elements;
-            if (is) {
-                const auto same = is->find(key);
-                if (same != is->end() && same->second == *old) continue;
-            }
-            messages.add(form, key, nullptr);
+            const auto same = gone ? Elements::const_iterator{} : now->second.elements.find(key);
+            if (!gone && same != now->second.elements.end() && same->second == *old) continue;
+            messages.add(gone ? *shape->second : now->second.shape, key, nullptr);
         }
     }
-    for (const auto& [name, old] : old_chains_) {
+}
+
+void Ruleset::change_rules(Batch& batch) const {
+    const auto same = [&](const std::string& name, const std::optional<Chain>& old) {
         const auto now = chains_.find(name);
-        if (old && now != chains_.end() && *old == now->second) continue;
-        if (old) name_only(batch, NFT_MSG_DELRULE, NFTA_RULE_CHAIN, name);
-    }
-    for (const auto& [name, old] : old_chains_) {
-        const auto now = chains_.find(name);
-        if (now == chains_.end() || (old && *old == now->second)) continue;
-        add_rules(batch, name, now->second);
-    }
+        return old && now != chains_.end() && *old == now->second;
+    };
+    for (const auto& [name, old] : old_chains_)
+        if (old && !same(name, old)) name_only(batch, NFT_MSG_DELRULE, NFTA_RULE_CHAIN, name);
+    for (const auto& [name, old] : old_chains_)
+        if (const auto now = chains_.find(name); now != chains_.end() && !same(name, old))
+            add_rules(batch, name, now->second);
+}
+
+void Ruleset::add_new_elements(Batch& batch) const {
     for (const auto& [set, keys] : old_elements_) {
         const auto now = sets_.find(set);
         if (now == sets_.end()) continue;
@@ -290,11 +291,25 @@ Batch Ruleset::changes() const {
             messages.add(now->second.shape, key, &is->second);
         }
     }
+}
+
+void Ruleset::remove_old_objects(Batch& batch) const {
     for (const auto& [name, old] : old_chains_)
         if (old && !chains_.contains(name))
             name_only(batch, NFT_MSG_DELCHAIN, NFTA_CHAIN_NAME, name);
     for (const auto& [name, old] : old_sets_)
         if (old && !sets_.contains(name)) name_only(batch, NFT_MSG_DELSET, NFTA_SET_NAME, name);
+}
+
+// What an element was goes before what it will be; nothing is removed that something still names.
+Batch Ruleset::changes() const {
+    if (nothing() || !had_table_) return changed() ? whole() : Batch{};
+    Batch batch;
+    add_new_objects(batch);
+    remove_old_elements(batch);
+    change_rules(batch);
+    add_new_elements(batch);
+    remove_old_objects(batch);
     return batch;
 }
 

@@ -27,7 +27,7 @@ struct Chain {
 };
 
 // What keys and values are made of, each part in four bytes; what `nft list` shows them as.
-enum class Part : uint8_t { Address = 7, Protocol = 12, Port = 13, Number = 19 };
+enum class Part : uint8_t { Ipv4 = 7, Transport = 12, Port = 13, Number = 19 };
 struct SetShape {
     std::vector<Part> key;
     std::vector<Part> value;          // empty and no verdict: a set
@@ -91,8 +91,12 @@ class Ruleset {
         SetShape shape;
         Elements elements;
     };
-    using Keys = std::map<std::string, std::vector<std::string>>;   // by set
 
+    void add_new_objects(Batch& batch) const;
+    void remove_old_elements(Batch& batch) const;
+    void change_rules(Batch& batch) const;
+    void add_new_elements(Batch& batch) const;
+    void remove_old_objects(Batch& batch) const;
     void add_table(Batch& batch) const;
     void add_chain(Batch& batch, const std::string& name, const Chain& chain) const;
     void add_rules(Batch& batch, const std::string& name, const Chain& chain) const;

@@ -102,17 +102,16 @@ void ServiceRules::add_sets() {
         rules_.put_set(std::string{name}, shape);
     };
     for (const auto name : {masked, refused, silent})
-        add(name, {.key = {Address, Protocol, Port}, .value = {}});
+        add(name, {.key = {Ipv4, Transport, Port}, .value = {}});
     for (const auto name : {masked_ports, refused_ports, silent_ports})
-        add(name, {.key = {Protocol, Port}, .value = {}});
-    for (const auto name : {targets, known}) add(name, {.key = {Address}, .value = {}});
-    add(hairpins, {.key = {Address, Address}, .value = {}});
-    add(guards, {.key = {Address, Protocol, Port}, .value = {}, .verdict = Verdict::Jump});
-    add(affinity_map, {.key = {Address, Protocol, Port, Address},
-                       .value = {Address, Port},
-                       .changed_by_rules = true});
+        add(name, {.key = {Transport, Port}, .value = {}});
+    for (const auto name : {targets, known}) add(name, {.key = {Ipv4}, .value = {}});
+    add(hairpins, {.key = {Ipv4, Ipv4}, .value = {}});
+    add(guards, {.key = {Ipv4, Transport, Port}, .value = {}, .verdict = Verdict::Jump});
+    add(affinity_map,
+        {.key = {Ipv4, Transport, Port, Ipv4}, .value = {Ipv4, Port}, .changed_by_rules = true});
     add(port_affinity_map,
-        {.key = {Protocol, Port, Address}, .value = {Address, Port}, .changed_by_rules = true});
+        {.key = {Transport, Port, Ipv4}, .value = {Ipv4, Port}, .changed_by_rules = true});
 }
 
 // The endpoints of a door: who has affinity first, then one map after the other, small ones first.
@@ -277,8 +276,8 @@ void ServiceRules::claim_endpoints(std::vector<Claim>& claims, std::string_view 
     using enum Part;
     const auto map = map_of(door, endpoints.size());
     if (counts_[door].insert(endpoints.size()).second) {
-        SetShape shape{.key = {Protocol, Port, Number}, .value = {Address, Port}};
-        if (has_address(door)) shape.key.insert(shape.key.begin(), Address);
+        SetShape shape{.key = {Transport, Port, Number}, .value = {Ipv4, Port}};
+        if (has_address(door)) shape.key.insert(shape.key.begin(), Ipv4);
         rules_.put_set(map, shape);
         set_door_chain(door);
     }
@@ -295,9 +294,9 @@ std::vector<ServiceRules::Claim> ServiceRules::claims_of(const ServicePlan& plan
     if (plan.affinity_seconds && affinity_times_.insert(*plan.affinity_seconds).second) {
         using enum Part;
         rules_.put_set(sticky_of(*plan.affinity_seconds),
-                       {.key = {Address, Protocol, Port}, .value = {}});
+                       {.key = {Ipv4, Transport, Port}, .value = {}});
         rules_.put_set(sticky_ports_of(*plan.affinity_seconds),
-                       {.key = {Protocol, Port}, .value = {}});
+                       {.key = {Transport, Port}, .value = {}});
         set_learning_chain();
     }
     for (const auto& entrance : plan.entrances) {
