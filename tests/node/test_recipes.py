@@ -70,7 +70,7 @@ def test_the_database_is_made_as_told_and_kept(space):
     assert "Uid:\t999" in space.kubectl("exec database -- cat /proc/1/status").ok().out
     # Another life of the container finds the data.
     sql(space, "INSERT INTO my_app.t VALUES (9)", *root)
-    space.kubectl("exec database -- kill 1").ok()
+    space.run("database", "kill 1")
     space.eventually("a restart", lambda: space.status_of("database", "main").get("restartCount", 0) == 1)
     assert space.eventually("the rows", lambda: sql(space, "SELECT a FROM my_app.t ORDER BY a", *root), 60) == ["7", "8", "9"]
     assert "making a new database" not in space.kubectl("logs database").ok().out
