@@ -145,7 +145,12 @@ class Watched {
 class WatchedConfigs final : public ConfigSource {
   public:
     WatchedConfigs(Executor& executor, Random& random, client::Transport& transport)
-        : config_maps_{executor, random, transport}, secrets_{executor, random, transport} {}
+        : executor_{executor},
+          config_maps_{executor, random, transport},
+          secrets_{executor, random, transport},
+          services_{executor, random, transport} {
+        services_.start();
+    }
 
     void want(const std::string& pod_uid, const std::string& name_space, const ConfigNames& names,
               std::function<void()> changed) override {
@@ -157,12 +162,30 @@ class WatchedConfigs final : public ConfigSource {
         ConfigValues values;
         TRY_OK(config_maps_.read(name_space, names.config_maps, values.config_maps));
         TRY_OK(secrets_.read(name_space, names.secrets, values.secrets));
+        TRY(values.services, services_of(name_space));
         return values;
     }
 
   private:
+    Result<ServiceList> services_of(const std::string& name_space) {
+        if (!services_.synced()) {
+            const std::shared_ptr<Waiter> waiter = executor_.make_waiter();
+            services_.on_synced([waiter] { waiter->notify(); });
+            if (!waiter->wait_until(executor_.clock().monotonic() + first_answer_time_max))
+                return fail(Reason::Timeout,
+                            "services have not yet been read at least once, "
+                            "cannot construct envvars");
+        }
+        auto services = services_.in_namespace(name_space);
+        if (auto api = services_.find({"default", "kubernetes"}); api && name_space != "default")
+            services.push_back(std::move(api));
+        return services;
+    }
+
+    Executor& executor_;
     Watched<view::ConfigMap> config_maps_;
     Watched<view::Secret> secrets_;
+    Informer<view::Service> services_;
 };
 
 }   // namespace

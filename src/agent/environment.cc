@@ -40,8 +40,15 @@ class Builder {
         : container_{container}, source_{source}, values_{values} {}
 
     Result<std::vector<cri::KeyValue>> make() {
+        const auto services =
+            service_variables(values_.services, source_.pod.metadata.namespace_.view(),
+                              source_.pod.spec.enableServiceLinks.value_or(true));
+        known_ = services;   // what the container says itself stands before them
         for (const auto& from : container_.envFrom) TRY_OK(add_all(from));
         for (const auto& variable : container_.env) TRY_OK(add(variable));
+        for (const auto& [name, value] : services)
+            if (std::ranges::find(out_, name, &cri::KeyValue::key) == out_.end())
+                out_.push_back({name, value});
         return std::move(out_);
     }
 

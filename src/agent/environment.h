@@ -10,6 +10,7 @@
 
 #include "agent/cri_config.h"
 #include "agent/pod_types.h"
+#include "agent/service_variables.h"
 #include "base/result.h"
 
 namespace skiff::agent {
@@ -29,6 +30,7 @@ ConfigNames environment_names(const Container& container);
 struct ConfigValues {
     std::map<std::string, KeyValues> config_maps;
     std::map<std::string, KeyValues> secrets;
+    ServiceList services;   // of the pod's namespace, and `kubernetes`
 };
 
 struct FieldSource {

@@ -91,6 +91,56 @@ TEST(Environment, values_come_from_everywhere) {
         EXPECT_EQ(environment_of(row.container, values), row.environment) << row.why;
 }
 
+TEST(ServiceVariables, services_are_found_by_the_environment) {
+    const auto service = [](std::string_view json) {
+        return std::make_shared<const view::Service>(api::decode<view::Service>(json).value());
+    };
+    ConfigValues values;
+    values.services = {
+        service(
+            R"({"metadata":{"name":"kubernetes","namespace":"default"},"spec":{"clusterIP":"10.96.0.1","ports":[{"name":"https","protocol":"TCP","port":443}]}})"),
+        service(
+            R"({"metadata":{"name":"my-dns","namespace":"n"},"spec":{"clusterIP":"10.96.0.7","ports":[{"name":"dns","protocol":"UDP","port":53},{"name":"dns-tcp","protocol":"TCP","port":53}]}})"),
+        service(
+            R"({"metadata":{"name":"headless","namespace":"n"},"spec":{"clusterIP":"None","ports":[{"port":1}]}})"),
+        service(
+            R"({"metadata":{"name":"else","namespace":"other"},"spec":{"clusterIP":"10.96.0.8","ports":[{"port":1}]}})")};
+    const auto all = service_variables(values.services, "n", true);
+    const std::map<std::string, std::string> expected{
+        {"KUBERNETES_PORT", "tcp://10.96.0.1:443"},
+        {"KUBERNETES_PORT_443_TCP", "tcp://10.96.0.1:443"},
+        {"KUBERNETES_PORT_443_TCP_ADDR", "10.96.0.1"},
+        {"KUBERNETES_PORT_443_TCP_PORT", "443"},
+        {"KUBERNETES_PORT_443_TCP_PROTO", "tcp"},
+        {"KUBERNETES_SERVICE_HOST", "10.96.0.1"},
+        {"KUBERNETES_SERVICE_PORT", "443"},
+        {"KUBERNETES_SERVICE_PORT_HTTPS", "443"},
+        {"MY_DNS_PORT", "udp://10.96.0.7:53"},
+        {"MY_DNS_PORT_53_TCP", "tcp://10.96.0.7:53"},
+        {"MY_DNS_PORT_53_TCP_ADDR", "10.96.0.7"},
+        {"MY_DNS_PORT_53_TCP_PORT", "53"},
+        {"MY_DNS_PORT_53_TCP_PROTO", "tcp"},
+        {"MY_DNS_PORT_53_UDP", "udp://10.96.0.7:53"},
+        {"MY_DNS_PORT_53_UDP_ADDR", "10.96.0.7"},
+        {"MY_DNS_PORT_53_UDP_PORT", "53"},
+        {"MY_DNS_PORT_53_UDP_PROTO", "udp"},
+        {"MY_DNS_SERVICE_HOST", "10.96.0.7"},
+        {"MY_DNS_SERVICE_PORT", "53"},
+        {"MY_DNS_SERVICE_PORT_DNS", "53"},
+        {"MY_DNS_SERVICE_PORT_DNS_TCP", "53"}};
+    EXPECT_EQ(all, expected);
+    const auto few = service_variables(values.services, "n", false);
+    EXPECT_EQ(few.size(), 8u);
+    EXPECT_TRUE(few.contains("KUBERNETES_SERVICE_HOST"));
+    // The container's own stand before them, and may use them.
+    const auto text = environment_of(
+        R"json({"name":"a","env":[{"name":"URL","value":"$(MY_DNS_SERVICE_HOST)"},{"name":"MY_DNS_PORT","value":"own"}]})json",
+        values);
+    EXPECT_NE(text.find("URL=10.96.0.7"), std::string::npos) << text;
+    EXPECT_NE(text.find("MY_DNS_PORT=own"), std::string::npos) << text;
+    EXPECT_EQ(text.find("udp://10.96.0.7:53"), text.find("MY_DNS_PORT_53_UDP=") + 19) << text;
+}
+
 TEST(Hosts, the_file_names_the_pod_and_its_aliases) {
     const auto pod = pod_from(
         R"({"subdomain":"sub","hostAliases":[{"ip":"1.2.3.4","hostnames":["x","y"]}],"containers":[]})");

@@ -10,6 +10,7 @@
 #include "cmd/bootstrap_token.h"
 #include "cmd/cluster.h"
 #include "cmd/flags.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_network.h"
 #include "cmd/progress.h"
 #include "cmd/signals.h"
@@ -60,8 +61,14 @@ Result<> serve(const Flags& flags) {
     const auto executor = make_thread_pool(clock, {.threads_max = 256, .name = "agent"});
     net::LoopThread loop{clock, "agent-loop"};
     NodeNetwork network{cluster, *executor, os_random()};
-    options.identified = [&network](client::Transport& transport) { network.begin(transport); };
+    NodeDns dns{cluster, *executor, os_random()};
+    dns.open();
+    options.cluster_dns = {dns_address(cluster)};
     options.network = network.hooks();
+    options.identified = [&network, &dns](client::Transport& transport) {
+        network.begin(transport);
+        dns.begin(transport);
+    };
     agent::Agent agent{std::move(options), os_random(), *executor, loop.loop()};
     executor->post([&agent] {
         const auto done = agent.start();

@@ -12,10 +12,13 @@
 
 #include "agent/containerd_config.h"
 #include "agent/volumes/mounts.h"
+#include "base/ipv4.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_files.h"
 #include "cmd/process.h"
+#include "dns/loopback.h"
 
 namespace skiff::cmd {
 namespace {
@@ -127,6 +130,14 @@ Removed remove_interfaces(const Cluster& cluster) {
     }
     if (list) ::if_freenameindex(list);
     return removed;
+}
+
+Removed remove_addresses(const Cluster& cluster) {
+    const auto address = dns_address(cluster);
+    const auto number = parse_ipv4(address);
+    const auto removed = number ? dns::remove_from_loopback(*number) : Result<bool>{false};
+    if (!removed || !*removed) return {};
+    return {concat("address ", address, " of lo")};
 }
 
 Removed remove_network_results(const Cluster& cluster) {

@@ -17,6 +17,7 @@ Removed remove_mounts(const std::string& below);
 Removed remove_cgroups(const Cluster& cluster);
 Removed remove_tables(const Cluster& cluster);
 Removed remove_interfaces(const Cluster& cluster);
+Removed remove_addresses(const Cluster& cluster);         // of DNS, on lo
 Removed remove_network_results(const Cluster& cluster);   // CNI's cache, where a pod was killed
 // Of pods that the agent recorded as this cluster's (log folders carry no cluster id).
 Removed remove_logs(const std::vector<std::string>& pod_folders);

@@ -71,6 +71,7 @@ int reset(const Cluster& cluster) {
     tell(progress, remove_cgroups(cluster));
     tell(progress, remove_tables(cluster));
     tell(progress, remove_interfaces(cluster));
+    tell(progress, remove_addresses(cluster));
     tell(progress, remove_network_results(cluster));
     tell(progress, leave_switches(cluster));
     if (const auto who = caller()) {

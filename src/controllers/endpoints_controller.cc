@@ -1,5 +1,7 @@
 #include "controllers/endpoints_controller.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "controllers/endpoints_plan.h"
 #include "controllers/endpointslice_plan.h"
@@ -27,6 +29,15 @@ std::vector<std::string> service_of_slice(const view::EndpointSlice& slice) {
     const auto* name = slice.metadata.labels.find(service_name_label);
     if (!name) return {};
     return {index_key({.name_space = slice.metadata.namespace_.str(), .name = name->str()})};
+}
+
+// Nothing is made any more in a namespace that is being emptied, and nothing has to be.
+Result<Requeue> unless_terminating(Result<Requeue> done) {
+    if (done || std::ranges::none_of(done.error().causes, [](const Cause& cause) {
+            return cause.type == "NamespaceTerminating";
+        }))
+        return done;
+    return Requeue::no();
 }
 
 }   // namespace
@@ -125,28 +136,28 @@ void EndpointsController::start() {
 }
 
 Result<Requeue> EndpointsController::reconcile_endpoints(const ObjectKey& key) {
-    return endpoints_.plans.reconcile(key, [&]() -> Result<Plan> {
+    return unless_terminating(endpoints_.plans.reconcile(key, [&]() -> Result<Plan> {
         const auto service = informers_.services.find(key);
         const auto current = informers_.endpoints.find(key);
         return plan_endpoints(service.get(), service_pods_.pods_of(key), current.get());
-    });
+    }));
 }
 
 Result<Requeue> EndpointsController::reconcile_slices(const ObjectKey& key) {
-    return slices_.plans.reconcile(key, [&]() -> Result<Plan> {
+    return unless_terminating(slices_.plans.reconcile(key, [&]() -> Result<Plan> {
         const auto service = informers_.services.find(key);
         return plan_slices(service.get(), service_pods_.pods_of(key),
                            informers_.slices_of(key, slice_controller));
-    });
+    }));
 }
 
 Result<Requeue> EndpointsController::reconcile_mirror(const ObjectKey& key) {
-    return mirror_.plans.reconcile(key, [&]() -> Result<Plan> {
+    return unless_terminating(mirror_.plans.reconcile(key, [&]() -> Result<Plan> {
         const auto service = informers_.services.find(key);
         const auto endpoints = informers_.endpoints.find(key);
         return plan_mirror(service.get(), endpoints.get(),
                            informers_.slices_of(key, mirroring_controller));
-    });
+    }));
 }
 
 }   // namespace skiff::controllers

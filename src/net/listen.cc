@@ -55,6 +55,40 @@ Result<Fd> listen_tcp(const std::string& address, uint16_t port) {
     return fd;
 }
 
+namespace {
+
+Result<Fd> connected(const std::string& address, uint16_t port, int type) {
+    const auto doing = concat("connect to ", address, " port ", port);
+    TRY(const auto parsed, parse_address(address, port));
+    Fd fd{::socket(parsed.storage.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    if (!fd) return fail_errno(doing, errno);
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&parsed.storage), parsed.size) != 0 &&
+        errno != EINPROGRESS)
+        return fail_errno(doing, errno);
+    return fd;
+}
+
+}   // namespace
+
+Result<Fd> listen_udp(const std::string& address, uint16_t port) {
+    const auto doing = concat("listen on ", address, " UDP port ", port);
+    TRY(const auto parsed, parse_address(address, port));
+    Fd fd{::socket(parsed.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    if (!fd) return fail_errno(doing, errno);
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&parsed.storage), parsed.size) != 0)
+        return fail_errno(doing, errno,
+                          errno == EADDRINUSE ? Reason::AlreadyExists : Reason::InternalError);
+    return fd;
+}
+
+Result<Fd> connect_udp(const std::string& address, uint16_t port) {
+    return connected(address, port, SOCK_DGRAM);
+}
+
+Result<Fd> begin_connect_tcp(const std::string& address, uint16_t port) {
+    return connected(address, port, SOCK_STREAM);
+}
+
 Result<uint16_t> port_of(const Fd& listener) {
     sockaddr_storage address{};
     socklen_t size = sizeof address;

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -63,6 +64,17 @@ def other_clusters():
     return {path.name for path in folder.iterdir()} | {path.read_text().strip() for path in folder.iterdir()}
 
 
+def dns_address_of(facts):
+    """The service network's tenth address, which DNS has on lo."""
+    return facts["serviceCidr"].rsplit(".", 1)[0] + ".10"
+
+
+def loopback_addresses():
+    """Local addresses of lo, as the kernel routes them."""
+    table = pathlib.Path("/proc/net/fib_trie").read_text().split("Local:")[-1]
+    return set(re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", table))
+
+
 def snapshot():
     return {"mounts": mounts(), "tables": tables(), "cgroups": cgroups(), "processes": processes(),
             "logs": logs(), "switches": switches(), "netns": set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set(),
@@ -81,6 +93,7 @@ def test_reset_leaves_nothing_behind():
         assert snapshot() != before
         facts = json.loads(pathlib.Path(cluster.root, "cluster.json").read_text())
         assert interfaces_of(facts)
+        assert dns_address_of(facts) in loopback_addresses()
     finally:
         home_had_config = config.exists()
         outcome = cluster.skiff("reset", timeout=180)
@@ -91,6 +104,7 @@ def test_reset_leaves_nothing_behind():
     after = snapshot()
     others |= other_clusters()
     assert not interfaces_of(facts)
+    assert dns_address_of(facts) not in loopback_addresses()
     assert after["switches"] == before["switches"] or others
     for what in before:
         if what == "switches":
