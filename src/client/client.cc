@@ -94,31 +94,29 @@ Result<Bytes> Client::get_text(const ResourceName& resource, const ObjectKey& ke
     return std::move(answer.body);
 }
 
-Result<Bytes> Client::create_text(const ResourceName& resource, std::string_view name_space,
+ApiRequest Client::create_request(const ResourceName& resource, std::string_view name_space,
                                   std::string body, std::string_view name,
-                                  std::string_view subresource) {
+                                  std::string_view subresource) const {
     ApiRequest request{.method = "POST",
                        .path = path_of(resource, name_space, name, subresource),
                        .content_type = "application/json",
                        .body = std::move(body)};
     add_parameter(request.query, "fieldManager", field_manager_);
-    TRY(auto answer, call(std::move(request)));
-    return std::move(answer.body);
+    return request;
 }
 
-Result<Bytes> Client::update_text(const ResourceName& resource, const ObjectKey& key,
-                                  std::string body, std::string_view subresource) {
+ApiRequest Client::update_request(const ResourceName& resource, const ObjectKey& key,
+                                  std::string body, std::string_view subresource) const {
     ApiRequest request{.method = "PUT",
                        .path = path_of(resource, key.name_space, key.name, subresource),
                        .content_type = "application/json",
                        .body = std::move(body)};
     add_parameter(request.query, "fieldManager", field_manager_);
-    TRY(auto answer, call(std::move(request)));
-    return std::move(answer.body);
+    return request;
 }
 
-Result<Bytes> Client::patch_text(const ResourceName& resource, const ObjectKey& key, PatchType type,
-                                 std::string patch, std::string_view subresource) {
+ApiRequest Client::patch_request(const ResourceName& resource, const ObjectKey& key, PatchType type,
+                                 std::string patch, std::string_view subresource) const {
     ApiRequest request{.method = "PATCH",
                        .path = path_of(resource, key.name_space, key.name, subresource),
                        .content_type = std::string{patch_types[static_cast<size_t>(type)]},
@@ -126,16 +124,40 @@ Result<Bytes> Client::patch_text(const ResourceName& resource, const ObjectKey& 
     add_parameter(request.query, "fieldManager", field_manager_);
     // A controller owns what it applies (server-side apply's advice to controllers).
     if (type == PatchType::Apply) add_parameter(request.query, "force", "true");
-    TRY(auto answer, call(std::move(request)));
+    return request;
+}
+
+ApiRequest Client::remove_request(const ResourceName& resource, const ObjectKey& key,
+                                  const DeletePreconditions& preconditions) {
+    return {.method = "DELETE",
+            .path = path_of(resource, key.name_space, key.name),
+            .content_type = "application/json",
+            .body = delete_options(preconditions)};
+}
+
+Result<Bytes> Client::create_text(const ResourceName& resource, std::string_view name_space,
+                                  std::string body, std::string_view name,
+                                  std::string_view subresource) {
+    TRY(auto answer,
+        call(create_request(resource, name_space, std::move(body), name, subresource)));
+    return std::move(answer.body);
+}
+
+Result<Bytes> Client::update_text(const ResourceName& resource, const ObjectKey& key,
+                                  std::string body, std::string_view subresource) {
+    TRY(auto answer, call(update_request(resource, key, std::move(body), subresource)));
+    return std::move(answer.body);
+}
+
+Result<Bytes> Client::patch_text(const ResourceName& resource, const ObjectKey& key, PatchType type,
+                                 std::string patch, std::string_view subresource) {
+    TRY(auto answer, call(patch_request(resource, key, type, std::move(patch), subresource)));
     return std::move(answer.body);
 }
 
 Result<Bytes> Client::remove_for_answer(const ResourceName& resource, const ObjectKey& key,
                                         const DeletePreconditions& preconditions) {
-    TRY(auto answer, call({.method = "DELETE",
-                           .path = path_of(resource, key.name_space, key.name),
-                           .content_type = "application/json",
-                           .body = delete_options(preconditions)}));
+    TRY(auto answer, call(remove_request(resource, key, preconditions)));
     return std::move(answer.body);
 }
 

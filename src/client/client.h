@@ -76,6 +76,17 @@ class Client {
         return objects;
     }
 
+    // The requests of the writes below, for who sends them by himself.
+    ApiRequest create_request(const ResourceName& resource, std::string_view name_space,
+                              std::string body, std::string_view name = {},
+                              std::string_view subresource = {}) const;
+    ApiRequest update_request(const ResourceName& resource, const ObjectKey& key, std::string body,
+                              std::string_view subresource = {}) const;
+    ApiRequest patch_request(const ResourceName& resource, const ObjectKey& key, PatchType type,
+                             std::string patch, std::string_view subresource = {}) const;
+    static ApiRequest remove_request(const ResourceName& resource, const ObjectKey& key,
+                                     const DeletePreconditions& preconditions);
+
     Result<Bytes> get_text(const ResourceName& resource, const ObjectKey& key);
     Result<Bytes> create_text(const ResourceName& resource, std::string_view name_space,
                               std::string body, std::string_view name = {},

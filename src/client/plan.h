@@ -5,15 +5,25 @@
 
 #include <functional>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/guarded.h"
 #include "client/client.h"
+#include "client/event_recorder.h"
 #include "client/informer_core.h"
 #include "client/work_queue.h"
 
 namespace skiff::client {
+
+// What `kubectl describe` of the plan's object shows about a write.
+struct WriteEvent {
+    EventType type = EventType::Normal;
+    std::string reason;
+    std::string message;   // "{name}" becomes the written object's name, "{error}" what went wrong
+};
 
 struct Write {
     enum class Verb : uint8_t { Create, Update, Patch, Delete } verb = Verb::Create;
@@ -27,9 +37,16 @@ struct Write {
     std::string resource_version;
     DeletePreconditions deletion;   // of a Delete: grace period and propagation
     bool if_absent = false;         // Create: that one is there already is as good
+    bool adds_suffix = false;       // Create: the key's name gets five characters by chance
+    // Creates and deletes that may run beside their neighbours which say so too, in batches that
+    // double as long as all goes well.
+    bool together = false;
+    std::optional<WriteEvent> when_done;
+    std::optional<WriteEvent> when_failed;
 };
 
 struct Plan {
+    ObjectReference about;           // whose events the writes' are
     std::vector<Write> writes;       // in this order; the first that fails ends it
     std::optional<Duration> again;   // look again after this even if nothing happens
     bool empty() const { return writes.empty(); }
@@ -83,12 +100,19 @@ class Leadership {
     virtual bool leads() const = 0;
 };
 
+// A write whose answer was lost may have been done. Its object is asked for before anything else is
+// planned for the same key; so names are chosen here and not by the server (adds_suffix).
 class PlanExecutor {
   public:
     using Planner = std::function<Result<Plan>()>;
 
     explicit PlanExecutor(Client& client, const Leadership* leadership = nullptr)
         : client_{client}, leadership_{leadership} {}
+    // Before the first reconcile: where suffixes come from, where events go.
+    void equip(Random& random, EventRecorder& events) {
+        random_ = &random;
+        events_ = &events;
+    }
 
     // Writes to this resource are expected to show up there. Before the first reconcile; the
     // informer outlives this.
@@ -110,17 +134,36 @@ class PlanExecutor {
         std::optional<std::string> at_version;
         ObjectCache::Version was;
         MonoTime since;
+        bool in_doubt = false;   // whether it was done must be asked
+        ResourceName resource{};
     };
-    Result<> carry_out_one(const ObjectKey& key, const Write& write);
-    Result<Bytes> send(const Write& write, std::string body);
+    Result<> carry_out_one(const ObjectKey& key, const Write& write, const ObjectReference& about);
+    Result<> carry_out_batch(const ObjectKey& key, std::span<const Write> writes,
+                             const ObjectReference& about);
+    Result<size_t> carry_out_batches(const ObjectKey& key, const Plan& plan, size_t first);
+    Result<> settle_doubts(const ObjectKey& key);
+    Result<ApiRequest> request_of(Write& write);
+    Result<> answered(const ObjectKey& key, const Write& write, const ObjectReference& about,
+                      const std::optional<ObjectCache::Version>& was, Result<ApiResponse> answer);
+    std::optional<ObjectCache::Version> cached_version(const Write& write) const;
+    void expect(const ObjectKey& key, const Write& write,
+                const std::optional<ObjectCache::Version>& was, std::string_view answer);
+    void doubt(const ObjectKey& key, const Write& write,
+               const std::optional<ObjectCache::Version>& was);
+    void record(const Write& write, const ObjectReference& about, const Error* error);
     const InformerCore* informer_of(const ResourceName& resource) const;
     bool seen(const Expectation& expectation) const;
 
     Client& client_;
     const Leadership* leadership_;
+    Random* random_ = nullptr;
+    EventRecorder* events_ = nullptr;
     std::vector<std::pair<ResourceName, const InformerCore*>> informers_;
     Guarded<std::map<ObjectKey, std::vector<Expectation>>> expectations_;
 };
+
+// A create that failed because its namespace is being deleted: no use to try again.
+bool is_namespace_ending(const Error& error);
 
 // The body with preconditions in it: metadata members, or test operations of a JSON patch.
 Result<std::string> with_preconditions(const Write& write);
