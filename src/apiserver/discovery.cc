@@ -2,6 +2,7 @@
 
 #include "apiserver/status.h"
 #include "base/text.h"
+#include "net/tls.h"
 
 namespace skiff::apiserver {
 namespace {
@@ -23,6 +24,12 @@ bool is_alias(const api::Kind& kind) {
     return api::stored_kind(kind).group != kind.group && kind.deprecated;
 }
 
+// As upstream: resources with the same one are the same stored objects.
+std::string storage_version_hash(const api::Kind& stored) {
+    return base64(
+        net::sha256(concat(stored.group, '/', stored.version, '/', stored.kind)).substr(0, 8));
+}
+
 std::string resource_entry(const api::Kind& kind) {
     auto out = concat(R"({"name":")", kind.plural, R"(","singularName":")", kind.singular,
                       R"(","namespaced":)", kind.scope == api::Scope::Namespaced ? "true" : "false",
@@ -31,6 +38,8 @@ std::string resource_entry(const api::Kind& kind) {
         append(out, R"(,"shortNames":)", text_list(kind.short_names));
     if (!kind.categories.empty() && !is_alias(kind))
         append(out, R"(,"categories":)", text_list(kind.categories));
+    if (const auto& stored = api::stored_kind(kind); !stored.storage_prefix.empty())
+        append(out, R"(,"storageVersionHash":")", storage_version_hash(stored), '"');
     return out + "}";
 }
 

@@ -1,4 +1,5 @@
 // Delete and delete collection: grace for pods, finalizers, namespaces that empty themselves.
+#include <algorithm>
 #include <atomic>
 
 #include "apiserver/admission.h"
@@ -80,6 +81,67 @@ void mark_deleted(Json& object, WallTime when, int64_t grace, bool counts_genera
 
 }   // namespace
 
+namespace {
+
+constexpr std::string_view orphan_finalizer = "orphan";
+constexpr std::string_view foreground_finalizer = "foregroundDeletion";
+
+// Versions whose deletes leave the dependents alone when nothing is said: what was so before there
+// was garbage collection.
+bool orphans_by_default(const api::Kind& kind) {
+    const auto& [group, version] = std::pair{kind.group, kind.version};
+    if (kind.plural == "replicationcontrollers") return group.empty();
+    if (kind.plural == "jobs") return group == "batch";
+    if (kind.plural == "cronjobs") return group == "batch" && version == "v1beta1";
+    const bool old_workload = group == "extensions" || (group == "apps" && version != "v1");
+    return old_workload && (kind.plural == "deployments" || kind.plural == "replicasets" ||
+                            kind.plural == "daemonsets" || kind.plural == "statefulsets");
+}
+
+bool has_finalizer(const Json& object, std::string_view wanted) {
+    const auto* finalizers = object.at_path({"metadata", "finalizers"});
+    return finalizers && std::ranges::any_of(finalizers->items(),
+                                             [&](const auto& one) { return one.text() == wanted; });
+}
+
+// What becomes of the dependents: the finalizer that the garbage collector takes away when it has
+// done so, or none for Background. A finalizer that is there stands until a delete says otherwise.
+std::string_view dependents_finalizer(const api::Kind& kind, const Json& object,
+                                      const Json& options) {
+    const auto* orphan = options.find("orphanDependents");
+    if (orphan && orphan->is_bool()) return orphan->as_bool() ? orphan_finalizer : "";
+    const auto policy = options.text_at({"propagationPolicy"});
+    if (policy == "Orphan") return orphan_finalizer;
+    if (policy == "Foreground") return foreground_finalizer;
+    if (policy == "Background") return "";
+    for (const auto finalizer : {orphan_finalizer, foreground_finalizer})
+        if (has_finalizer(object, finalizer)) return finalizer;
+    return orphans_by_default(kind) ? orphan_finalizer : "";
+}
+
+// True when the object's finalizers are no longer what they were.
+bool set_dependents_finalizer(const api::Kind& kind, Json& object, const Json& options,
+                              Arena& arena) {
+    if (kind.plural == "events") return false;   // nobody depends on an event
+    const auto wanted = dependents_finalizer(kind, object, options);
+    bool changed = false;
+    auto& metadata = metadata_of(object, arena);
+    for (const auto finalizer : {orphan_finalizer, foreground_finalizer}) {
+        const bool has = has_finalizer(object, finalizer);
+        if (has == (finalizer == wanted)) continue;
+        changed = true;
+        auto& list = metadata.make_array(arena, "finalizers");
+        if (has)
+            list.remove_items_if([&](const Json& one) { return one.text() == finalizer; });
+        else
+            list.push(arena, Json::borrowed(finalizer));
+        if (list.empty()) metadata.remove("finalizers");
+    }
+    return changed;
+}
+
+}   // namespace
+
 Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resource,
                                        const store::Object& current, const Json& options) {
     using What = Mutation::What;
@@ -102,6 +164,8 @@ Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resourc
     const auto now = parts_.clock.now();
     const auto asked = number_at(options, {"gracePeriodSeconds"});
     const bool generation = resource.stored->has_generation;
+    const bool finalizers_changed =
+        set_dependents_finalizer(*resource.kind, object, options, arena);
 
     if (is_core(resource, "pods")) {
         const auto already =
@@ -138,7 +202,8 @@ Result<Mutation> Registry::plan_delete(Call& call, const ServedResource& resourc
     }
     if (has_finalizers(object)) {
         if (being_deleted(object) &&
-            number_at(object, {"metadata", "deletionGracePeriodSeconds"}).value_or(0) == 0)
+            number_at(object, {"metadata", "deletionGracePeriodSeconds"}).value_or(0) == 0 &&
+            !finalizers_changed)
             return mutation;
         mark_deleted(object, now, 0, generation && !being_deleted(object), arena);
         mutation.what = What::Put;
@@ -170,9 +235,13 @@ Result<Document> delete_options(Call& call) {
 }
 
 // Pods and whatever is not gone yet answer with the object, all else with a Status.
-void answer_deletion(Call& call, const store::ObjectPtr& object, bool gone, WallTime now) {
+void answer_deletion(Call& call, const store::ObjectPtr& object, bool gone, const Json& options,
+                     WallTime now) {
     const auto& resource = *call.resource;
-    if (!gone || is_core(resource, "pods")) return answer_object(call, 200, object, now);
+    const auto* orphan = options.find("orphanDependents");
+    const bool cascades = orphan && orphan->is_bool() && !orphan->as_bool();
+    if (!gone || is_core(resource, "pods"))
+        return answer_object(call, !gone && cascades ? 202 : 200, object, now);
     const auto uid = object->attributes ? object->attributes->uid : std::string{};
     call.answer(json_response(200, success_status_json(resource.kind->group, resource.kind->plural,
                                                        call.info.name, uid)));
@@ -191,8 +260,9 @@ void Registry::remove(const CallPtr& call) {
                 if (!current) return std::unexpected{not_found(resource, call->info.name)};
                 TRY(auto mutation, plan_delete(*call, resource, *current, options->root));
                 const bool gone = mutation.what == Mutation::What::Delete;
-                mutation.answer = [this, gone](Call& answered, const store::ObjectPtr& object) {
-                    answer_deletion(answered, object, gone, parts_.clock.now());
+                mutation.answer = [this, gone, options](Call& answered,
+                                                        const store::ObjectPtr& object) {
+                    answer_deletion(answered, object, gone, options->root, parts_.clock.now());
                 };
                 return mutation;
             });
