@@ -4,10 +4,12 @@
 #include "controllers/cluster_role_aggregation_controller.h"
 #include "controllers/cluster_services_controller.h"
 #include "controllers/endpoints_controller.h"
+#include "controllers/garbage_collector.h"
 #include "controllers/load_balancer_controller.h"
 #include "controllers/namespace_controller.h"
 #include "controllers/namespace_defaults_controller.h"
 #include "controllers/pods.h"
+#include "controllers/workload_controllers.h"
 
 namespace skiff::controllers {
 namespace {
@@ -25,7 +27,9 @@ class AllControllers final : public Controllers {
           certificates_{executor, random, options_},
           cluster_roles_{executor, random, options_},
           endpoints_{executor, options_, service_informers_, pods_},
-          load_balancers_{executor, random, options_, service_informers_} {
+          load_balancers_{executor, random, options_, service_informers_},
+          workloads_{executor, random, options_, *reader_, pods_},
+          garbage_collector_{executor, random, options_} {
         if (options_.cluster_services)
             cluster_services_.emplace(executor, options_, service_informers_);
     }
@@ -35,6 +39,7 @@ class AllControllers final : public Controllers {
         namespaces_.stop();
         pods_.stop();
         service_informers_.stop();
+        workloads_.stop();
     }
 
     void start() override {
@@ -45,6 +50,8 @@ class AllControllers final : public Controllers {
         endpoints_.start();
         load_balancers_.start();
         if (cluster_services_) cluster_services_->start();
+        workloads_.start();
+        garbage_collector_.start();
         namespaces_.start();
         service_informers_.start();
         pods_.start();
@@ -63,6 +70,8 @@ class AllControllers final : public Controllers {
     EndpointsController endpoints_;
     LoadBalancerController load_balancers_;
     std::optional<ClusterServicesController> cluster_services_;
+    WorkloadControllers workloads_;
+    GarbageCollector garbage_collector_;
 };
 
 }   // namespace

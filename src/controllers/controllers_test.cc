@@ -19,69 +19,98 @@ V of(std::string_view json) {
 TEST(NamespaceController, a_namespace_is_emptied_before_it_is_finalized) {
     struct {
         const char* json;
-        std::optional<size_t> left;
+        std::optional<bool> empty;
         NamespaceStep step;
     } const table[] = {
         {R"({"metadata":{"name":"a"},"spec":{"finalizers":["kubernetes"]}})",
          {},
          NamespaceStep::Nothing},
-        {R"({"metadata":{"name":"a"},"spec":{"finalizers":["kubernetes"]}})", 0,
+        {R"({"metadata":{"name":"a"},"spec":{"finalizers":["kubernetes"]}})", true,
          NamespaceStep::Nothing},
         {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["kubernetes"]}})",
          {},
          NamespaceStep::Empty},
         {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["kubernetes"]}})",
-         1, NamespaceStep::Empty},
+         false, NamespaceStep::Empty},
         {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["kubernetes"]}})",
-         0, NamespaceStep::Finalize},
+         true, NamespaceStep::Finalize},
         {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["other","kubernetes"]}})",
-         0, NamespaceStep::Finalize},
+         true, NamespaceStep::Finalize},
         {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"finalizers":["other"]}})",
-         0, NamespaceStep::Nothing},
+         true, NamespaceStep::Nothing},
         {R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{}})",
          {},
          NamespaceStep::Nothing},
     };
     for (const auto& row : table)
-        EXPECT_EQ(next_step(of<view::Namespace>(row.json), row.left), row.step) << row.json;
+        EXPECT_EQ(next_step(of<view::Namespace>(row.json), row.empty), row.step) << row.json;
 }
 
-TEST(NamespaceController, what_can_be_emptied_is_read_from_discovery) {
+TEST(Discovery, kinds_are_read_with_their_verbs_and_without_subresources) {
     const auto found =
-        namespaced_resources(R"({"kind":"APIResourceList","groupVersion":"apps/v1","resources":[
-        {"name":"deployments","namespaced":true,"verbs":["list","deletecollection","get"]},
-        {"name":"deployments/status","namespaced":true,"verbs":["list","deletecollection"]},
-        {"name":"cluster","namespaced":false,"verbs":["list","deletecollection"]},
-        {"name":"reviews","namespaced":true,"verbs":["create"]},
-        {"name":"unlisted","namespaced":true,"verbs":["deletecollection"]},
-        {"name":"undeletable","namespaced":true,"verbs":["list"]},
+        served_kinds(R"({"kind":"APIResourceList","groupVersion":"apps/v1","resources":[
+        {"name":"deployments","namespaced":true,"kind":"Deployment","verbs":["list","get"],
+         "storageVersionHash":"x"},
+        {"name":"deployments/status","namespaced":true,"verbs":["list"]},
+        {"name":"cluster","namespaced":false,"verbs":["create"]},
         {"name":"verbless","namespaced":true}]})");
     ASSERT_TRUE(found);
-    EXPECT_EQ(*found, (std::vector<NamespacedResource>{{"apps", "v1", "deployments"}}));
-
-    const auto core = namespaced_resources(
-        R"({"groupVersion":"v1","resources":[{"name":"pods","namespaced":true,"verbs":["deletecollection","list"]}]})");
+    ASSERT_EQ(found->size(), 3u);
+    const auto& first = (*found)[0];
+    EXPECT_EQ(first.group, "apps");
+    EXPECT_EQ(first.api_version(), "apps/v1");
+    EXPECT_EQ(first.kind, "Deployment");
+    EXPECT_EQ(first.storage, "x");
+    EXPECT_TRUE(first.namespaced && first.has("list") && !first.has("delete"));
+    EXPECT_FALSE((*found)[1].namespaced);
+    EXPECT_TRUE((*found)[2].verbs.empty());
+    const auto core = served_kinds(R"({"groupVersion":"v1","resources":[{"name":"pods"}]})");
     ASSERT_TRUE(core);
-    EXPECT_EQ(*core, (std::vector<NamespacedResource>{{"", "v1", "pods"}}));
-
-    EXPECT_FALSE(namespaced_resources("not json"));
-    const auto none = namespaced_resources(R"({"groupVersion":"v1"})");
-    ASSERT_TRUE(none);
-    EXPECT_TRUE(none->empty());
+    EXPECT_EQ(core->front().api_version(), "v1");
+    EXPECT_FALSE(served_kinds("not json"));
+    EXPECT_TRUE(served_kinds(R"({"groupVersion":"v1"})")->empty());
 }
 
-TEST(NamespaceController, one_version_of_each_resource_is_emptied) {
-    const std::vector<NamespacedResource> all{{"", "v1", "pods"},
-                                              {"apps", "v1", "deployments"},
-                                              {"apps", "v1beta1", "deployments"},
-                                              {"", "v1", "events"},
-                                              {"events.k8s.io", "v1", "events"}};
-    EXPECT_EQ(one_version_each(all),
-              (std::vector<NamespacedResource>{{"", "v1", "pods"},
-                                               {"apps", "v1", "deployments"},
-                                               {"", "v1", "events"},
-                                               {"events.k8s.io", "v1", "events"}}));
-    EXPECT_TRUE(one_version_each({}).empty());
+TEST(Discovery, one_version_of_what_is_stored_once_is_enough) {
+    const auto kind = [](std::string group, std::string version, std::string plural,
+                         std::string storage) {
+        return ServedKind{.group = group, .version = version, .plural = plural, .storage = storage};
+    };
+    const auto left =
+        one_of_each({kind("", "v1", "pods", "p"), kind("apps", "v1", "deployments", "d"),
+                     kind("apps", "v1beta1", "deployments", "d"), kind("", "v1", "events", "e"),
+                     kind("events.k8s.io", "v1", "events", "e"),
+                     kind("extensions", "v1beta1", "deployments", "d"),
+                     kind("x", "v1", "untold", ""), kind("y", "v1", "untold", "")});
+    std::string names;
+    for (const auto& one : left) names += one.api_version() + "/" + one.plural + " ";
+    EXPECT_EQ(names, "v1/pods apps/v1/deployments v1/events x/v1/untold y/v1/untold ");
+}
+
+TEST(NamespaceController, what_is_left_is_told_in_conditions) {
+    const auto fresh = of<view::Namespace>(R"({"metadata":{"name":"a","uid":"u"}})");
+    const auto when = *parse_rfc3339("2024-06-01T12:00:00Z");
+    NamespaceContent content;
+    content.resources = {{"deployments.apps", 2}, {"pods.", 1}};
+    content.finalizers = {{"example.com/x", 1}};
+    const auto plan = plan_conditions(fresh, content, when);
+    ASSERT_EQ(plan.writes.size(), 1u);
+    const auto& body = plan.writes[0].body;
+    for (const auto* part :
+         {"Some resources are remaining: deployments.apps has 2 resource instances, pods. has 1 "
+          "resource instances",
+          "finalizers remaining: example.com/x in 1 resource instances",
+          "All resources successfully", "NamespaceDeletionContentFailure"})
+        EXPECT_NE(body.find(part), std::string::npos) << part << " in " << body;
+    // Once told, not told again.
+    const auto told = of<view::Namespace>(R"({"metadata":{"name":"a","uid":"u"},)" +
+                                          body.substr(1, body.size() - 1));
+    EXPECT_TRUE(plan_conditions(told, content, when + 5s).empty());
+    content.resources.clear();
+    const auto less = plan_conditions(told, content, when + 5s);
+    ASSERT_EQ(less.writes.size(), 1u);
+    EXPECT_EQ(less.writes[0].body.find("NamespaceFinalizersRemaining"), std::string::npos);
+    EXPECT_NE(less.writes[0].body.find("ContentRemoved"), std::string::npos);
 }
 
 TEST(NamespaceDefaults, an_active_namespace_gets_its_account) {

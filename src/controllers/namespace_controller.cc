@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "codec/json.h"
+#include "controllers/owned.h"
 
 namespace skiff::controllers {
 namespace {
@@ -20,44 +21,81 @@ const ObjectKey initial_key{.name_space = {}, .name = "(the initial namespaces)"
 
 }   // namespace
 
-Result<std::vector<NamespacedResource>> namespaced_resources(std::string_view resource_list) {
-    TRY(const auto document, codec::parse_json(resource_list));
-    const auto [first, second] = cut(document.root.text_at({"groupVersion"}), '/');
-    std::vector<NamespacedResource> found;
-    const auto* resources = document.root.find("resources");
-    if (!resources) return found;
-    for (const auto& resource : resources->items()) {
-        const auto name = resource.text_at({"name"});
-        const auto* namespaced = resource.find("namespaced");
-        const auto* verbs = resource.find("verbs");
-        if (name.contains('/') || !namespaced || !namespaced->is_bool() || !namespaced->as_bool() ||
-            !verbs)
+client::Plan plan_conditions(const view::Namespace& object, const NamespaceContent& content,
+                             WallTime now) {
+    const auto list = [](const std::map<std::string, size_t>& counts, std::string_view words) {
+        std::string out;
+        for (const auto& [what, count] : counts)
+            append(out, out.empty() ? "" : ", ", what, words, count, " resource instances");
+        return out;
+    };
+    std::string failures;
+    for (const auto& failure : content.failures)
+        append(failures, failures.empty() ? "" : ", ", failure);
+    const struct {
+        std::string_view type;
+        bool is;
+        std::string_view bad_reason, good_reason;
+        std::string bad;
+        std::string_view good;
+    } wanted[] = {
+        {"NamespaceDeletionDiscoveryFailure", !content.discovery_failure.empty(), "DiscoveryFailed",
+         "ResourcesDiscovered",
+         concat("Discovery failed for some groups, 1 failing: ", content.discovery_failure),
+         "All resources successfully discovered"},
+        {"NamespaceDeletionGroupVersionParsingFailure", false, "", "ParsedGroupVersions", "",
+         "All legacy kube types successfully parsed"},
+        {"NamespaceDeletionContentFailure", !failures.empty(), "ContentDeletionFailed",
+         "ContentDeleted",
+         concat("Failed to delete all resource types, ", content.failures.size(),
+                " remaining: ", failures),
+         "All content successfully deleted, may be waiting on finalization"},
+        {"NamespaceContentRemaining", !content.resources.empty(), "SomeResourcesRemain",
+         "ContentRemoved",
+         concat("Some resources are remaining: ", list(content.resources, " has ")),
+         "All content successfully removed"},
+        {"NamespaceFinalizersRemaining", !content.finalizers.empty(), "SomeFinalizersRemain",
+         "ContentHasNoFinalizers",
+         concat("Some content in the namespace has finalizers remaining: ",
+                list(content.finalizers, " in ")),
+         "All content-preserving finalizers finished"},
+    };
+    codec::Arena arena;
+    auto conditions = codec::Json::array();
+    for (const auto& row : wanted) {
+        const auto status = row.is ? "True" : "False";
+        const auto reason = row.is ? row.bad_reason : row.good_reason;
+        const auto message = row.is ? std::string_view{row.bad} : row.good;
+        const auto known = std::ranges::find_if(
+            object.status.conditions, [&](const auto& one) { return one.type == row.type; });
+        const bool there = known != object.status.conditions.end();
+        if (there && known->status == status && known->reason == reason &&
+            known->message == message)
             continue;
-        const auto has = [&](std::string_view verb) {
-            return std::ranges::any_of(verbs->items(),
-                                       [&](const auto& v) { return v.text() == verb; });
+        auto& one = conditions.push(arena, codec::Json::object());
+        const auto set = [&](std::string_view key, std::string_view text) {
+            one.set_borrowed(arena, key, codec::Json::string(arena, text));
         };
-        if (!has("list") || !has("deletecollection")) continue;
-        found.push_back({.group = second ? std::string{first} : std::string{},
-                         .version = std::string{second ? *second : first},
-                         .plural = std::string{name}});
+        set("type", row.type);
+        set("status", status);
+        set("reason", reason);
+        set("message", message);
+        if (!there || known->status != status) set("lastTransitionTime", rfc3339(now));
     }
-    return found;
+    client::Plan plan;
+    if (conditions.empty()) return plan;
+    plan.patch<view::Namespace>(
+            {.name_space = {}, .name = object.metadata.name},
+            concat(R"({"status":{"conditions":)", codec::to_json(conditions), "}}"), "status")
+        .uid = object.metadata.uid;
+    return plan;
 }
 
-std::vector<NamespacedResource> one_version_each(std::vector<NamespacedResource> resources) {
-    std::set<std::pair<std::string, std::string>> seen;
-    std::erase_if(resources, [&](const auto& resource) {
-        return !seen.emplace(resource.group, resource.plural).second;
-    });
-    return resources;
-}
-
-NamespaceStep next_step(const view::Namespace& object, std::optional<size_t> left) {
+NamespaceStep next_step(const view::Namespace& object, std::optional<bool> empty) {
     if (!object.metadata.deletionTimestamp) return NamespaceStep::Nothing;
     const auto& finalizers = object.spec.finalizers;
     if (std::ranges::find(finalizers, finalizer) == finalizers.end()) return NamespaceStep::Nothing;
-    return left && *left == 0 ? NamespaceStep::Finalize : NamespaceStep::Empty;
+    return empty.value_or(false) ? NamespaceStep::Finalize : NamespaceStep::Empty;
 }
 
 NamespaceController::NamespaceController(Executor& executor, Random&,
@@ -65,6 +103,7 @@ NamespaceController::NamespaceController(Executor& executor, Random&,
                                          client::Informer<view::Namespace>& namespaces)
     : component_{executor, options, "namespace-controller"},
       namespaces_{namespaces},
+      clock_{executor.clock()},
       queue_{executor,
              [this](const ObjectKey& key) { return reconcile(key); },
              {.name = "namespaces"}} {
@@ -94,54 +133,51 @@ Result<Requeue> NamespaceController::reconcile(const ObjectKey& key) {
     if (key == initial_key) return ensure_initial();
     const auto object = namespaces_.find(key);
     if (!object || next_step(*object, {}) == NamespaceStep::Nothing) return Requeue::no();
-    TRY(const auto left, empty(key.name));
-    if (next_step(*object, left) != NamespaceStep::Finalize) return Requeue::in(look_again);
+    const auto content = empty(key.name);
+    // Told while it lasts: what is empty at once needs no words.
+    if (next_step(*object, content.empty()) != NamespaceStep::Finalize) {
+        TRY_OK(component_.plans.carry_out(key, plan_conditions(*object, content, clock_.now())));
+        return Requeue::in(look_again);
+    }
     TRY_OK(finalize(*object));
     return Requeue::no();
 }
 
-Result<std::vector<NamespacedResource>> NamespaceController::discover() {
-    const auto get = [&](std::string path) {
-        return component_.client.call({.method = "GET", .path = std::move(path)});
-    };
-    TRY(const auto core, get("/api/v1"));
-    TRY(auto resources, namespaced_resources(core.body));
-    TRY(const auto groups, get("/apis"));
-    TRY(const auto document, codec::parse_json(groups.body));
-    const auto* list = document.root.find("groups");
-    if (!list) return resources;
-    for (const auto& group : list->items()) {
-        const auto* versions = group.find("versions");
-        if (!versions) continue;
-        for (const auto& version : versions->items()) {
-            TRY(const auto answer, get(concat("/apis/", version.text_at({"groupVersion"}))));
-            TRY(auto more, namespaced_resources(answer.body));
-            std::ranges::move(more, std::back_inserter(resources));
-        }
+NamespaceContent NamespaceController::empty(const std::string& name) {
+    NamespaceContent content;
+    auto kinds = discover(component_.client);
+    if (!kinds) {
+        content.discovery_failure = kinds.error().message;
+        return content;
     }
-    return one_version_each(std::move(resources));
+    for (const auto& kind : one_of_each(std::move(*kinds))) {
+        if (!kind.namespaced || !kind.has("list") || !kind.has("deletecollection")) continue;
+        if (const auto done = empty(name, kind, content); !done)
+            content.failures.push_back(
+                concat(kind.plural, ".", kind.group, ": ", done.error().message));
+    }
+    return content;
 }
 
-Result<size_t> NamespaceController::empty(const std::string& name) {
-    TRY(const auto resources, discover());
-    size_t left = 0;
-    for (const auto& resource : resources) {
-        const auto path =
-            client::path_of({resource.group, resource.version, resource.plural}, name);
-        const auto count = [&]() -> Result<size_t> {
-            TRY(const auto answer,
-                component_.client.call({.method = "GET", .path = path, .query = "limit=1"}));
-            TRY(const auto document, codec::parse_json(answer.body));
-            const auto* items = document.root.find("items");
-            return items ? items->size() : 0;
-        };
-        TRY(const auto before, count());
-        if (before == 0) continue;
-        TRY_OK(component_.client.call({.method = "DELETE", .path = path}));
-        TRY(const auto after, count());
-        left += after;
+Result<> NamespaceController::empty(const std::string& name, const ServedKind& kind,
+                                    NamespaceContent& content) {
+    auto& client = component_.client;
+    const auto path = client::path_of(kind.resource(), name);
+    TRY(const auto some, client.call({.method = "GET", .path = path, .query = "limit=1"}));
+    TRY(const auto first, client::list_page_of(some.body.view()));
+    if (first.items.empty()) return {};
+    // Whatever the kind's own default: nothing is to be left behind here.
+    TRY_OK(
+        client.call({.method = "DELETE", .path = path, .query = "propagationPolicy=Background"}));
+    TRY(const auto after, client.list_text(kind.resource(), name, {}));
+    TRY(const auto left, client::list_page_of(after.view()));
+    if (left.items.empty()) return {};
+    content.resources[concat(kind.plural, ".", kind.group)] = left.items.size();
+    for (const auto item : left.items) {
+        TRY(const auto object, api::decode<view::Owned>(item));
+        for (const auto& one : object.metadata.finalizers) ++content.finalizers[one];
     }
-    return left;
+    return {};
 }
 
 Result<> NamespaceController::finalize(const view::Namespace& object) {
