@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "codec/json.h"
+#include "sim/workload_record.h"
 #include "sim/world.h"
 #include "store/engine.h"
 
@@ -73,6 +74,7 @@ class Record {
     std::map<std::string, std::string> uids_;   // uid: key
     std::map<std::string, Node> nodes_;
     std::map<std::string, Pod> pods_;   // by uid
+    WorkloadRecord workloads_;
     std::vector<std::string> broken_;
     int64_t last_id_ = 0;
     size_t writes_ = 0;

@@ -8,6 +8,8 @@ namespace {
 constexpr client::ResourceName pods{"", "v1", "pods"};
 constexpr client::ResourceName namespaces{"", "v1", "namespaces"};
 constexpr client::ResourceName configmaps{"", "v1", "configmaps"};
+constexpr client::ResourceName deployments{"apps", "v1", "deployments"};
+constexpr std::string_view deployment_prefix = "/registry/deployments/";
 constexpr client::ResourceName node_resource{"", "v1", "nodes"};
 
 }   // namespace
@@ -36,7 +38,7 @@ void Users::act() {
 }
 
 void Users::deed() {
-    const auto dice = world_.below(100);
+    const auto dice = world_.below(130);
     if (dice < 38) return make_pod(some_namespace());
     if (dice < 48) return remove("pods", "/registry/pods/", false);
     if (dice < 56) return replace_pod();
@@ -45,7 +47,10 @@ void Users::deed() {
     if (dice < 77) return remove("namespaces", "/registry/namespaces/ns-", true);
     if (dice < 88) return change_config(some_namespace());
     if (dice < 93) return remove("configmaps", "/registry/configmaps/", false);
-    resize();
+    if (dice < 100) return resize();
+    if (dice < 108) return make_deployment(some_namespace());
+    if (dice < 126) return change_deployment();
+    remove_deployment();
 }
 
 std::string Users::some_namespace() {
@@ -109,6 +114,52 @@ void Users::bind_again() {
                                    R"("},"target":{"kind":"Node","name":")", other, R"("}})"),
                             *name, "binding");
     if (done) cluster_.record().broken(concat(key, " was bound again, and the answer was yes"));
+}
+
+void Users::make_deployment(const std::string& name_space) {
+    const auto name = concat("web-", world_.below(2));
+    const bool recreates = world_.chance(0.15);
+    const auto surge = world_.below(3);
+    const auto strategy =
+        recreates ? std::string{R"("type":"Recreate")"}
+                  : concat(R"("rollingUpdate":{"maxSurge":)", surge, R"(,"maxUnavailable":)",
+                           world_.below(2) + (surge == 0 ? 1 : 0), "}");
+    static_cast<void>(client_.create_text(
+        deployments, name_space,
+        concat(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":")", name,
+               R"("},"spec":{"replicas":)", 1 + world_.below(3), R"(,"revisionHistoryLimit":)",
+               world_.below(3), R"(,"strategy":{)", strategy, R"(},"selector":{"matchLabels":{"app":")",
+               name, R"("}},"template":{"metadata":{"labels":{"app":")", name,
+               R"("}},"spec":{"terminationGracePeriodSeconds":)", world_.below(3),
+               R"(,"containers":[{"name":"c","image":"image-0","resources":{"requests":{"cpu":"10m"}}}]}}}})")));
+}
+
+// Another number, another image (or one that was before), a pause and its end, or a restart.
+void Users::change_deployment() {
+    const auto key = some_key(std::string{deployment_prefix});
+    if (key.empty()) return make_deployment("default");
+    const auto [name_space, name] =
+        cut(std::string_view{key}.substr(deployment_prefix.size()), '/');
+    const auto dice = world_.below(10);
+    const auto patch =
+        dice < 4 ? concat(R"({"spec":{"replicas":)", world_.below(4), "}}")
+        : dice < 8
+            ? concat(R"({"spec":{"paused":false,"template":{"spec":{"containers":[{"name":"c","image":"image-)",
+                     world_.below(4), R"("}]}}}})")
+            : concat(R"({"spec":{"paused":)", dice == 8 ? "true" : "false", "}}");
+    static_cast<void>(client_.patch_text(deployments, {std::string{name_space}, std::string{*name}},
+                                         client::PatchType::StrategicMerge, patch));
+}
+
+void Users::remove_deployment() {
+    const auto key = some_key(std::string{deployment_prefix});
+    if (key.empty()) return;
+    const auto [name_space, name] =
+        cut(std::string_view{key}.substr(deployment_prefix.size()), '/');
+    client::DeletePreconditions how;
+    how.propagation_policy = world_.chance(0.5) ? "Foreground" : "Background";
+    static_cast<void>(
+        client_.remove_text(deployments, {std::string{name_space}, std::string{*name}}, how));
 }
 
 void Users::make_namespace() {

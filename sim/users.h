@@ -1,5 +1,5 @@
 // What people do with the cluster while it is tried: pods, namespaces with pods in them, config
-// maps, nodes that become larger and smaller.
+// maps, nodes that become larger and smaller, deployments that are scaled, updated and taken back.
 #pragma once
 
 #include <string>
@@ -30,6 +30,9 @@ class Users {
     void resize();
     void remove(std::string_view plural, const std::string& prefix, bool of_namespaces);
     std::string some_namespace();
+    void make_deployment(const std::string& name_space);
+    void change_deployment();
+    void remove_deployment();
 
     Cluster& cluster_;
     World& world_;
