@@ -206,13 +206,15 @@ class Story {
             const auto bounds = bounds_of(root);
             const auto* paused = root.at_path({"spec", "paused"});
             const bool waits = paused && paused->is_bool() && paused->as_bool();
-            if (number(root, "status", "observedGeneration") != number(root, "metadata", "generation"))
+            if (number(root, "status", "observedGeneration") !=
+                number(root, "metadata", "generation"))
                 return concat(key, " is not observed");
             if (counts.active > bounds.most || (counts.active < bounds.least && !waits))
                 return concat(key, " has ", counts.active, " pods");
             if (waits || counts.pending > 0) continue;   // on purpose, or for want of room
             const auto replicas = number(root, "spec", "replicas");
-            if (counts.active != replicas || number(root, "status", "updatedReplicas") != replicas ||
+            if (counts.active != replicas ||
+                number(root, "status", "updatedReplicas") != replicas ||
                 number(root, "status", "availableReplicas") != replicas)
                 return concat(key, " has not rolled out");
         }

@@ -126,12 +126,14 @@ void Users::make_deployment(const std::string& name_space) {
                            world_.below(2) + (surge == 0 ? 1 : 0), "}");
     static_cast<void>(client_.create_text(
         deployments, name_space,
-        concat(R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":")", name,
-               R"("},"spec":{"replicas":)", 1 + world_.below(3), R"(,"revisionHistoryLimit":)",
-               world_.below(3), R"(,"strategy":{)", strategy, R"(},"selector":{"matchLabels":{"app":")",
-               name, R"("}},"template":{"metadata":{"labels":{"app":")", name,
-               R"("}},"spec":{"terminationGracePeriodSeconds":)", world_.below(3),
-               R"(,"containers":[{"name":"c","image":"image-0","resources":{"requests":{"cpu":"10m"}}}]}}}})")));
+        concat(
+            R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":")", name,
+            R"("},"spec":{"replicas":)", 1 + world_.below(3), R"(,"revisionHistoryLimit":)",
+            world_.below(3), R"(,"strategy":{)", strategy,
+            R"(},"selector":{"matchLabels":{"app":")", name,
+            R"("}},"template":{"metadata":{"labels":{"app":")", name,
+            R"("}},"spec":{"terminationGracePeriodSeconds":)", world_.below(3),
+            R"(,"containers":[{"name":"c","image":"image-0","resources":{"requests":{"cpu":"10m"}}}]}}}})")));
 }
 
 // Another number, another image (or one that was before), a pause and its end, or a restart.
@@ -144,8 +146,9 @@ void Users::change_deployment() {
     const auto patch =
         dice < 4 ? concat(R"({"spec":{"replicas":)", world_.below(4), "}}")
         : dice < 8
-            ? concat(R"({"spec":{"paused":false,"template":{"spec":{"containers":[{"name":"c","image":"image-)",
-                     world_.below(4), R"("}]}}}})")
+            ? concat(
+                  R"({"spec":{"paused":false,"template":{"spec":{"containers":[{"name":"c","image":"image-)",
+                  world_.below(4), R"("}]}}}})")
             : concat(R"({"spec":{"paused":)", dice == 8 ? "true" : "false", "}}");
     static_cast<void>(client_.patch_text(deployments, {std::string{name_space}, std::string{*name}},
                                          client::PatchType::StrategicMerge, patch));

@@ -63,8 +63,9 @@ std::optional<std::string> WorkloadRecord::take(std::string_view prefix, const s
     if (!is_active_pod(*object) || deployment == deployments_.end()) return {};
     pod.active = true;
     if (++deployment->second.pods <= deployment->second.most) return {};
-    return concat(key, " is one pod more than its deployment ever asked for: ",
-                  deployment->second.pods, " of ", deployment->second.most);
+    return concat(key,
+                  " is one pod more than its deployment ever asked for: ", deployment->second.pods,
+                  " of ", deployment->second.most);
 }
 
 }   // namespace skiff::sim

@@ -26,10 +26,10 @@ class WorkloadRecord {
         std::string deployment;   // its uid; "" when it has none
         bool active = false;
     };
-    std::map<std::string, Deployment> deployments_;         // by uid
-    std::map<std::string, std::string> owner_of_set_;       // a set's uid: its deployment's
-    std::map<std::string, Pod> pods_;                       // by uid
-    std::map<std::string, std::string> uids_;               // pods' keys
+    std::map<std::string, Deployment> deployments_;     // by uid
+    std::map<std::string, std::string> owner_of_set_;   // a set's uid: its deployment's
+    std::map<std::string, Pod> pods_;                   // by uid
+    std::map<std::string, std::string> uids_;           // pods' keys
 };
 
 // How many pods a deployment may have and must have, of its spec.
