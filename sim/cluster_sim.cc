@@ -299,10 +299,10 @@ void live_many(const char* what, Disk::Kind disk, int usual) {
 }
 
 TEST(Cluster, keeps_its_promises_on_the_memory_engine) {
-    live_many("memory engine", Disk::Kind::Memory, 36);
+    live_many("memory engine", Disk::Kind::Memory, 24);
 }
 
-TEST(Cluster, keeps_its_promises_on_sqlite) { live_many("sqlite", Disk::Kind::Sqlite, 18); }
+TEST(Cluster, keeps_its_promises_on_sqlite) { live_many("sqlite", Disk::Kind::Sqlite, 12); }
 
 TEST(Cluster, the_same_seed_is_the_same_world) {
     for (const auto seed : seeds_to_run(3)) {

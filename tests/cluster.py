@@ -102,7 +102,7 @@ class Cluster:
     def apply(self, manifest, verb="create"):
         return self.kubectl(f"{verb} -f -", stdin=manifest if isinstance(manifest, str) else json.dumps(manifest))
 
-    def eventually(self, what, check, seconds=30):
+    def eventually(self, what, check, seconds=60):
         """Calls check until it gives something true; the last answer is in the failure."""
         deadline = time.monotonic() + seconds
         while True:
@@ -114,12 +114,12 @@ class Cluster:
                 raise AssertionError(f"not within {seconds} s: {what}\nlast answer: {answer!r}\n{events}\n{self.logs()}")
             time.sleep(0.05)
 
-    def wait_phase(self, pod, phase="Running", seconds=30, namespace="default"):
+    def wait_phase(self, pod, phase="Running", seconds=60, namespace="default"):
         def check():
             return self.kubectl(["get", "pod", pod, "-n", namespace, "-o", "jsonpath={.status.phase}"]).out == phase
         self.eventually(f"pod {pod} {phase}", check, seconds)
 
-    def wait_ready(self, pod, seconds=30, namespace="default"):
+    def wait_ready(self, pod, seconds=60, namespace="default"):
         path = '{.status.conditions[?(@.type=="Ready")].status}'
 
         def check():

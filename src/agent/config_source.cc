@@ -27,6 +27,10 @@ KeyValues content_of(const view::Secret& secret) {
     return out;
 }
 
+KeyValues content_of(const view::PersistentVolumeClaim& claim) {
+    return {{"volume", claim.spec.volumeName}, {"phase", claim.status.phase.str()}};
+}
+
 struct Subscriber {
     std::string pod_uid;
     std::function<void()> changed;
@@ -148,6 +152,7 @@ class WatchedConfigs final : public ConfigSource {
         : executor_{executor},
           config_maps_{executor, random, transport},
           secrets_{executor, random, transport},
+          claims_{executor, random, transport},
           services_{executor, random, transport} {
         services_.start();
     }
@@ -156,6 +161,7 @@ class WatchedConfigs final : public ConfigSource {
               std::function<void()> changed) override {
         config_maps_.want(pod_uid, name_space, names.config_maps, changed);
         secrets_.want(pod_uid, name_space, names.secrets, changed);
+        claims_.want(pod_uid, name_space, names.claims, changed);
     }
     void forget(const std::string& pod_uid) override { want(pod_uid, "", {}, {}); }
     Result<ConfigValues> read(const std::string& name_space, const ConfigNames& names) override {
@@ -185,6 +191,7 @@ class WatchedConfigs final : public ConfigSource {
     Executor& executor_;
     Watched<view::ConfigMap> config_maps_;
     Watched<view::Secret> secrets_;
+    Watched<view::PersistentVolumeClaim> claims_;
     Informer<view::Service> services_;
 };
 

@@ -11,6 +11,7 @@
 
 #include "agent/config.h"
 #include "agent/environment.h"
+#include "agent/storage.h"
 #include "base/random.h"
 #include "client/informer.h"
 

@@ -133,6 +133,7 @@ class Builder {
 
 void ConfigNames::add(const ConfigNames& other) {
     config_maps.insert(other.config_maps.begin(), other.config_maps.end());
+    claims.insert(other.claims.begin(), other.claims.end());
     secrets.insert(other.secrets.begin(), other.secrets.end());
 }
 

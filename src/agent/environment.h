@@ -17,12 +17,13 @@ namespace skiff::agent {
 
 using KeyValues = std::map<std::string, std::string>;
 
-// What a pod reads of the API: names of ConfigMaps and Secrets in its own namespace.
+// What a pod reads of the API: names of ConfigMaps, Secrets and claims in its own namespace.
 struct ConfigNames {
     std::set<std::string> config_maps;
     std::set<std::string> secrets;
+    std::set<std::string> claims;   // only watched: a change is told, nothing is read
     void add(const ConfigNames& other);
-    bool empty() const { return config_maps.empty() && secrets.empty(); }
+    bool empty() const { return config_maps.empty() && secrets.empty() && claims.empty(); }
 };
 ConfigNames environment_names(const Container& container);
 

@@ -51,7 +51,9 @@ Result<std::vector<MountSource>> mount_sources(const PodFolder& folder, const St
         }
         MountSource source{.host_path = volume->second};
         const auto of = std::ranges::find(order.pod->spec.volumes, mount.name, &Volume::name);
-        source.readonly = of != order.pod->spec.volumes.end() && has_payload(*of);
+        source.readonly = of != order.pod->spec.volumes.end() &&
+                          (has_payload(*of) ||
+                           (of->persistentVolumeClaim && of->persistentVolumeClaim->readOnly));
         std::string inside = mount.subPath;
         if (!mount.subPathExpr.empty()) inside = expand({mount.subPathExpr}, environment).front();
         if (!inside.empty()) {
@@ -318,10 +320,18 @@ Result<VolumesMade> make_volumes(const PodParts& parts, const Pod& pod,
         const WallTime renew = now + (issued->expires - now) * 4 / 5;
         if (!made.refresh_at || renew < *made.refresh_at) made.refresh_at = renew;
     }
+    ClaimVolumes claims;
+    for (const auto& volume : pod.spec.volumes) {
+        if (claim_name_of(pod, volume).empty()) continue;
+        TRY(claims[volume.name], parts.api.claimed(pod, volume));
+    }
     const auto source = field_source(pod, pod_addresses, parts.node);
     TRY(made.paths,
-        mount_volumes(PodFolder{parts.root, pod.metadata.uid},
-                      {.source = source, .values = values, .tokens = tokens, .now = now}));
+        mount_volumes(PodFolder{parts.root, pod.metadata.uid}, {.source = source,
+                                                                .values = values,
+                                                                .tokens = tokens,
+                                                                .now = now,
+                                                                .claims = std::move(claims)}));
     return made;
 }
 

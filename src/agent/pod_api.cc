@@ -55,6 +55,24 @@ class ClientPodApi final : public PodApi {
         return issued;
     }
 
+    Result<view::PersistentVolume> claimed(const Pod& pod, const Volume& volume) override {
+        const client::ObjectKey key{pod.metadata.namespace_.str(), claim_name_of(pod, volume)};
+        const auto where = concat("error processing PVC ", key.text());
+        auto claim = client_.get<view::PersistentVolumeClaim>(key);
+        if (!claim && claim.error().reason == Reason::NotFound)
+            return fail(Reason::NotFound,
+                        concat(where, ": failed to fetch PVC from API server: ",
+                               "persistentvolumeclaim \"", key.name, "\" not found"));
+        if (!claim) return std::unexpected{std::move(claim).error().in(where)};
+        if (claim->spec.volumeName.empty() || claim->status.phase != "Bound")
+            return fail(Reason::NotFound, concat(where, ": PVC is not bound"));
+        auto found =
+            client_.get<view::PersistentVolume>({.name_space = {}, .name = claim->spec.volumeName});
+        if (!found) return std::unexpected{std::move(found).error().in(where)};
+        TRY_OK(check_claim(*claim, *found));
+        return found;
+    }
+
   private:
     static client::ObjectKey key_of(const Pod& pod) {
         return {pod.metadata.namespace_.str(), pod.metadata.name};

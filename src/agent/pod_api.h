@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/volumes/claims.h"
 #include "agent/volumes/payload.h"
 #include "client/client.h"
 
@@ -22,6 +23,8 @@ class PodApi {
     virtual Result<> patch_status(const Pod& pod, const std::string& patch) = 0;
     virtual Result<> remove(const Pod& pod) = 0;   // grace 0, only this uid; gone already is fine
     virtual Result<IssuedToken> token(const Pod& pod, const TokenWanted& wanted) = 0;
+    // The volume that the pod's volume stands for by its claim; fails in kubelet's words.
+    virtual Result<view::PersistentVolume> claimed(const Pod& pod, const Volume& volume) = 0;
 };
 
 std::unique_ptr<PodApi> make_pod_api(client::Client& client);

@@ -26,6 +26,9 @@ void PodWorker::Core::want_configs() {
         names.add(environment_names(as_container(container)));
     }
     for (const auto& secret : pod_->spec.imagePullSecrets) names.secrets.insert(secret.name);
+    for (const auto& volume : pod_->spec.volumes)
+        if (auto claim = claim_name_of(*pod_, volume); !claim.empty())
+            names.claims.insert(std::move(claim));
     if (names.empty()) return;
     parts().configs.want(uid_, pod_->metadata.namespace_.str(), names, [self = weak_from_this()] {
         if (const auto core = self.lock()) core->post([](Core& c) { c.config_changed(); });

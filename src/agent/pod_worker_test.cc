@@ -24,6 +24,9 @@ struct FakeApi final : PodApi {
         seen.use([&](Seen& all) { all.patches.push_back(patch); });
         return {};
     }
+    Result<view::PersistentVolume> claimed(const Pod&, const Volume&) override {
+        return fail(Reason::NotFound, "no claims here");
+    }
     Result<> remove(const Pod& pod) override {
         seen.use([&](Seen& all) { all.removed.push_back(pod.metadata.name); });
         return {};
@@ -117,7 +120,7 @@ struct PodWorkerTest : testing::Test {
                       R"(","image":"busybox:latest","imagePullPolicy":"IfNotPresent",)",
                       R"("command":["/bin/sh","-c",")", script, "\"]", more, "}");
     }
-    bool eventually(const std::function<bool()>& check, Duration most = 20s) {
+    bool eventually(const std::function<bool()>& check, Duration most = 60s) {
         const auto deadline = os_clock().monotonic() + most;
         while (!check()) {
             if (os_clock().monotonic() > deadline) return false;
@@ -125,7 +128,7 @@ struct PodWorkerTest : testing::Test {
         }
         return true;
     }
-    bool shows(const std::string& part, Duration most = 20s) {
+    bool shows(const std::string& part, Duration most = 60s) {
         const bool found =
             eventually([&] { return api.last().find(part) != std::string::npos; }, most);
         if (!found) {

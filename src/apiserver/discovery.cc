@@ -18,16 +18,16 @@ std::string verbs_list(std::string_view verbs) {
     return text_list(words);
 }
 
-// A kind that only shows another group's objects has no short names and stands in no category: they
-// would mean both, and `kubectl get all` would list everything twice.
-bool is_alias(const api::Kind& kind) {
-    return api::stored_kind(kind).group != kind.group && kind.deprecated;
-}
-
 // As upstream: resources with the same one are the same stored objects.
 std::string storage_version_hash(const api::Kind& stored) {
     return base64(
         net::sha256(concat(stored.group, '/', stored.version, '/', stored.kind)).substr(0, 8));
+}
+
+// A kind that only shows another group's objects has no short names and stands in no category: they
+// would mean both, and `kubectl get all` would list everything twice.
+bool is_alias(const api::Kind& kind) {
+    return api::stored_kind(kind).group != kind.group && kind.deprecated;
 }
 
 std::string resource_entry(const api::Kind& kind) {

@@ -11,6 +11,7 @@
 #include "cmd/cluster.h"
 #include "cmd/flags.h"
 #include "cmd/node_dns.h"
+#include "cmd/node_ingress.h"
 #include "cmd/node_network.h"
 #include "cmd/progress.h"
 #include "cmd/signals.h"
@@ -69,6 +70,7 @@ Result<> serve(const Flags& flags) {
         network.begin(transport);
         dns.begin(transport);
     };
+    const auto ingress = start_ingress(cluster, *executor, os_random(), loop.loop());
     agent::Agent agent{std::move(options), os_random(), *executor, loop.loop()};
     executor->post([&agent] {
         const auto done = agent.start();

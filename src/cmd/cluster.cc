@@ -128,6 +128,8 @@ Result<> save(const Cluster& cluster) {
     put("nodeName", cluster.node_name);
     put("runtimeEndpoint", cluster.runtime_endpoint);
     put("compat", cluster.compat);
+    document.root.set(arena, "ingressHttpPort", codec::Json::integer(cluster.ingress_http_port));
+    document.root.set(arena, "ingressHttpsPort", codec::Json::integer(cluster.ingress_https_port));
     std::string text;
     codec::write_json_pretty(document.root, text);
     return write_file_atomic(cluster.path("cluster.json"), text + "\n", 0644);
@@ -145,6 +147,26 @@ Result<std::string> wished_compat(std::string_view wished, const std::string& ha
     if (wished == "off") return std::string{};
     if (wished == "2017") return std::string{wished};
     return fail(Reason::Invalid, concat("--compat must be 2017 or off, not '", wished, "'"));
+}
+
+std::string ingress_ports_text(const Cluster& cluster) {
+    if (!cluster.has_ingress()) return "off";
+    return concat(cluster.ingress_http_port, ",", cluster.ingress_https_port);
+}
+
+// As wished, and off without a wish until the whole has been seen to work by default.
+Result<> choose_ingress_ports(std::string_view wished, Cluster& cluster) {
+    if (wished.empty() || wished == "off") return {};
+    const auto [http, https] = cut(wished, ',');
+    const auto one = [](std::string_view text) -> Result<uint16_t> {
+        const auto port = parse_number<uint16_t>(text);
+        if (!port || *port == 0)
+            return fail(Reason::Invalid, "--ingress-ports must be HTTP,HTTPS (80,443) or off");
+        return free_port(*port, 0);
+    };
+    TRY(cluster.ingress_http_port, one(http));
+    TRY(cluster.ingress_https_port, one(https.value_or("")));
+    return {};
 }
 
 }   // namespace
@@ -202,6 +224,8 @@ Result<Cluster> load_cluster(const std::string& root) {
     cluster.node_name = json.text_at({"nodeName"});
     cluster.runtime_endpoint = json.text_at({"runtimeEndpoint"});
     cluster.compat = json.text_at({"compat"});
+    cluster.ingress_http_port = number("ingressHttpPort");
+    cluster.ingress_https_port = number("ingressHttpsPort");
     if (cluster.id.empty() || !cluster.port)
         return fail(Reason::InternalError,
                     concat(path, " is not complete; `skiff reset` removes the cluster"));
@@ -218,6 +242,7 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
         TRY_OK(same_or("--node-name", wishes.node_name, loaded->node_name));
         TRY_OK(same_or("--container-runtime-endpoint", wishes.runtime_endpoint,
                        loaded->runtime_endpoint));
+        TRY_OK(same_or("--ingress-ports", wishes.ingress_ports, ingress_ports_text(*loaded)));
         TRY(const auto compat, wished_compat(wishes.compat, loaded->compat));
         if (compat == loaded->compat) return loaded;
         if (running(loaded->supervisor_pid_file()))
@@ -252,6 +277,7 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
         return fail(Reason::Invalid, concat("--node-name: '", cluster.node_name, "': ", wrong));
     cluster.runtime_endpoint = wishes.runtime_endpoint;
     TRY(cluster.compat, wished_compat(wishes.compat, ""));
+    TRY_OK(choose_ingress_ports(wishes.ingress_ports, cluster));
     TRY_OK(make_directories(cluster.root, 0755));
     TRY_OK(save(cluster));
     return cluster;

@@ -20,9 +20,14 @@ struct Cluster {
     std::string pod_cidr;
     std::string service_cidr;
     std::string node_name;
-    std::string runtime_endpoint;   // a containerd the user runs; "" for our own
-    std::string compat;             // "2017": what manifests of that time take for granted; or ""
+    std::string runtime_endpoint;     // a containerd the user runs; "" for our own
+    std::string compat;               // "2017": what manifests of that time take for granted; or ""
+    uint16_t ingress_http_port = 0;   // both 0: no ingress controller of the cluster's own
+    uint16_t ingress_https_port = 0;
 
+    bool has_ingress() const { return ingress_http_port != 0; }
+    std::string ingress_folder() const { return path("ingress"); }
+    std::string ingress_log() const { return path("log/ingress.log"); }
     std::string path(std::string_view below) const { return root + "/" + std::string{below}; }
     std::string admin_kubeconfig() const { return path("admin.kubeconfig"); }
     std::string database() const { return path("server/store.db"); }
@@ -39,6 +44,7 @@ struct ClusterWishes {   // absent ones are chosen
     std::string node_name;
     std::string runtime_endpoint;
     std::string compat;   // "2017", or "off" to end it; may change between one `up` and the next
+    std::string ingress_ports;   // "80,443" or "off"
 };
 
 // NotFound when there is none at that root.

@@ -8,6 +8,7 @@
 #include "cmd/process.h"
 #include "cmd/progress.h"
 #include "cmd/runtime_session.h"
+#include "ingress/nginx.h"
 
 namespace skiff::cmd {
 namespace {
@@ -32,6 +33,7 @@ Result<bool> stop_cluster(const Cluster& cluster, Pods pods) {
     any |= stop_by_file(cluster.supervisor_pid_file(), supervisor_stop_time);
     for (const std::string_view part : {"agent", "server"})
         any |= stop_by_file(cluster.path(concat("run/", part, ".pid")), part_stop_time);
+    any |= ingress::end_nginx(cluster.ingress_folder(), cluster.ingress_log());
     if (pods == Pods::End && (any || running(cluster.path("run/containerd.pid")))) {
         TRY(const auto session, RuntimeSession::open(cluster));
         TRY_OK(session->end_pods(pod_grace, RuntimeSession::Removal::Keep));

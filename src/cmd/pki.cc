@@ -99,6 +99,14 @@ Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& a
                                         .dns_names = {},
                                         .addresses = {}},
                                        {.client_auth = true}, now));
+    TRY(pki.ingress,
+        ensure_issued(
+            names, "ingress", pki.ca,
+            {.common_name = "system:serviceaccount:kube-system:ingress-controller",
+             .organizations = {"system:serviceaccounts", "system:serviceaccounts:kube-system"},
+             .dns_names = {},
+             .addresses = {}},
+            {.client_auth = true}, now));
     const auto key_path = names.key("sa");
     if (!file_exists(key_path)) {
         TRY(const auto key, net::make_key_pem());

@@ -14,6 +14,7 @@ struct Pki {
     net::KeyPair ca;
     net::KeyPair server;        // the API server's, serving
     net::KeyPair admin;         // CN kubernetes-admin, O system:masters
+    net::KeyPair ingress;       // the ingress controller of a node, towards the API
     net::KeyPair node_client;   // towards the agents: CN kube-apiserver-kubelet-client
     std::string service_account_key_pem;
 };

@@ -96,6 +96,9 @@ int status(const Cluster& cluster) {
     std::printf("  API      https://127.0.0.1:%u (context %s)\n", cluster.port,
                 cluster.context_name().c_str());
     std::printf("  node     %s, agent on port %u\n", cluster.node_name.c_str(), cluster.agent_port);
+    if (cluster.has_ingress())
+        std::printf("  ingress  ports %u and %u\n", cluster.ingress_http_port,
+                    cluster.ingress_https_port);
     std::printf("  ranges   pods %s, services %s\n", cluster.pod_cidr.c_str(),
                 cluster.service_cidr.c_str());
     if (cluster.compat == "2017")

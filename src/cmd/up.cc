@@ -40,9 +40,10 @@ const std::vector<FlagSpec> up_flags{
      "service accounts of `default` and `kube-system` may read services, endpoints, ingresses, "
      "pods, nodes and config maps, and accounts get token Secrets, as manifests of 2017 expect; "
      "`off` ends it"},
+    {"ingress-ports", "HTTP,HTTPS", "where ingresses are served, such as 80,443 (default off)"},
 };
 
-Result<> check_machine(const std::string& root) {
+Result<> check_machine(const std::string& root, bool with_ingress) {
     if (::geteuid() != 0) return fail(Reason::Forbidden, "up must be run as root: sudo skiff up");
     struct Program {
         const char* name;
@@ -55,6 +56,13 @@ Result<> check_machine(const std::string& root) {
             return fail(Reason::NotFound,
                         concat(program.name, " is missing on this machine: apt-get install ",
                                program.package));
+    }
+    if (with_ingress) {
+        const auto found = run_command({"sh", "-c", "command -v nginx"});
+        if (!found || found->exit_code != 0)
+            return fail(Reason::NotFound,
+                        "nginx is missing on this machine: apt-get install nginx-light, or say "
+                        "--ingress-ports off");
     }
     if (!file_exists("/usr/lib/cni/ptp"))
         return fail(Reason::NotFound,
@@ -147,13 +155,16 @@ void tell_caller(const Cluster& cluster, const Pki& pki, Progress& progress) {
 Result<> up(const Flags& flags) {
     Progress progress{os_clock()};
     const auto root = absolute_path(flags.text("root", default_root));
-    TRY_OK(check_machine(root));
+    const auto known = load_cluster(root);
+    TRY_OK(check_machine(
+        root, known ? known->has_ingress() : flags.text("ingress-ports", "off") != "off"));
     ClusterWishes wishes{.root = root,
                          .pod_cidr = flags.text("pod-cidr"),
                          .service_cidr = flags.text("service-cidr"),
                          .node_name = flags.text("node-name"),
                          .runtime_endpoint = flags.text("container-runtime-endpoint"),
-                         .compat = flags.text("compat")};
+                         .compat = flags.text("compat"),
+                         .ingress_ports = flags.text("ingress-ports")};
     TRY(wishes.port, flags.port("port", 0));
     TRY(auto machine, lock_machine());
     TRY(const auto cluster, ensure_cluster(wishes, os_random()));
@@ -172,6 +183,10 @@ Result<> up(const Flags& flags) {
     } else {
         progress.say(concat("Starting the cluster ", cluster.id, " at ", root, " (API port ",
                             cluster.port, ")"));
+        if (cluster.has_ingress() && !known &&
+            (cluster.ingress_http_port != 80 || cluster.ingress_https_port != 443))
+            progress.say(concat("Ingresses are served on the ports ", cluster.ingress_http_port,
+                                " and ", cluster.ingress_https_port, "."));
         TRY_OK(write_node_files(cluster));
         TRY(const auto token, make_bootstrap_token(cluster, os_clock(), os_random()));
         TRY_OK(start_supervisor(cluster));

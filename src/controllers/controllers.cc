@@ -9,6 +9,7 @@
 #include "controllers/namespace_controller.h"
 #include "controllers/namespace_defaults_controller.h"
 #include "controllers/pods.h"
+#include "controllers/volume_controller.h"
 #include "controllers/workload_controllers.h"
 
 namespace skiff::controllers {
@@ -22,12 +23,14 @@ class AllControllers final : public Controllers {
           namespaces_{executor, random, *reader_},
           pods_{executor, random, *reader_},
           service_informers_{executor, random, *reader_},
+          volume_informers_{executor, random, *reader_},
           namespace_controller_{executor, random, options_, namespaces_},
           namespace_defaults_{executor, random, options_, namespaces_},
           certificates_{executor, random, options_},
           cluster_roles_{executor, random, options_},
           endpoints_{executor, options_, service_informers_, pods_},
           load_balancers_{executor, random, options_, service_informers_},
+          volumes_{executor, options_, volume_informers_},
           workloads_{executor, random, options_, *reader_, pods_},
           garbage_collector_{executor, random, options_} {
         if (options_.cluster_services)
@@ -40,6 +43,7 @@ class AllControllers final : public Controllers {
         pods_.stop();
         service_informers_.stop();
         workloads_.stop();
+        volume_informers_.stop();
     }
 
     void start() override {
@@ -49,11 +53,13 @@ class AllControllers final : public Controllers {
         cluster_roles_.start();
         endpoints_.start();
         load_balancers_.start();
+        volumes_.start();
         if (cluster_services_) cluster_services_->start();
         workloads_.start();
         garbage_collector_.start();
         namespaces_.start();
         service_informers_.start();
+        volume_informers_.start();
         pods_.start();
     }
 
@@ -63,12 +69,14 @@ class AllControllers final : public Controllers {
     client::Informer<view::Namespace> namespaces_;
     client::Informer<view::Pod> pods_;
     ServiceInformers service_informers_;
+    VolumeInformers volume_informers_;
     NamespaceController namespace_controller_;
     NamespaceDefaultsController namespace_defaults_;
     CertificateController certificates_;
     ClusterRoleAggregationController cluster_roles_;
     EndpointsController endpoints_;
     LoadBalancerController load_balancers_;
+    VolumeController volumes_;
     std::optional<ClusterServicesController> cluster_services_;
     WorkloadControllers workloads_;
     GarbageCollector garbage_collector_;

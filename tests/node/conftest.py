@@ -36,7 +36,7 @@ class Space:
     def create(self, *objects):
         self.kubectl("create -f -", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})).ok()
 
-    def eventually(self, what, check, seconds=20):
+    def eventually(self, what, check, seconds=60):
         return self.cluster.eventually(what, check, seconds)
 
     def shown(self, name, kind="pod"):
@@ -49,14 +49,14 @@ class Space:
     def phase(self, name):
         return self.shown(name).get("status", {}).get("phase")
 
-    def until_phase(self, name, phase, seconds=20):
+    def until_phase(self, name, phase, seconds=60):
         """Waits; gives the pod."""
         def check():
             pod = self.shown(name)
             return pod if pod.get("status", {}).get("phase") == phase else None
         return self.eventually(f"pod {name} {phase}", check, seconds)
 
-    def until_ready(self, name, seconds=20):
+    def until_ready(self, name, seconds=60):
         self.cluster.wait_ready(name, seconds, self.name)
         return self.shown(name)
 
@@ -81,7 +81,7 @@ class Space:
         return [(event["reason"], event.get("message", "")) for event in
                 self.kubectl(["get", "events", "--field-selector", f"involvedObject.name={name}", "-o", "json"]).json()["items"]]
 
-    def until_event(self, name, reason, text="", seconds=20):
+    def until_event(self, name, reason, text="", seconds=60):
         def check():
             found = [message for told, message in self.events(name) if told == reason and re.search(text, message)]
             return found[0] if found else None

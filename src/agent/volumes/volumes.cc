@@ -22,6 +22,7 @@ std::string_view kind_of(const Volume& volume) {
     if (volume.secret) return "secret";
     if (volume.downwardAPI) return "downward-api";
     if (volume.projected) return "projected";
+    if (volume.persistentVolumeClaim || volume.ephemeral) return "claim";
     return "other";
 }
 
@@ -135,9 +136,16 @@ Result<std::map<std::string, std::string>> mount_volumes(const PodFolder& folder
                                                          const VolumeFacts& facts) {
     std::map<std::string, std::string> paths;
     for (const auto& volume : facts.source.pod.spec.volumes) {
-        const std::string path = folder.volume(volume);
+        std::string path = folder.volume(volume);
         Result<> done{};
-        if (volume.hostPath)
+        const auto claimed = facts.claims.find(volume.name);
+        if (claimed != facts.claims.end()) {
+            auto mounted = mount_claim(claimed->second, path);
+            if (mounted)
+                path = *std::move(mounted);
+            else
+                done = std::unexpected{std::move(mounted).error()};
+        } else if (volume.hostPath)
             done = check_host_path(path, volume.hostPath->type);
         else if (volume.emptyDir)
             done = make_empty_dir(path, volume, facts.source.pod);

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "agent/volumes/claims.h"
 #include "agent/volumes/payload.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -16,6 +17,7 @@ struct VolumeFacts {
     const ConfigValues& values;
     const Tokens& tokens;
     WallTime now{};
+    ClaimVolumes claims{};   // of every volume that is a claim
 };
 
 // Where pods' files lie: <root>/agent/pods/<uid>.

@@ -1,0 +1,48 @@
+// The ingress controller: watches ingresses and what they name, drives nginx, tells in events what
+// cannot be served, and writes into the status where requests come in.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "base/random.h"
+#include "client/transport.h"
+#include "ingress/model.h"
+#include "ingress/nginx.h"
+#include "net/loop.h"
+
+namespace skiff::ingress {
+
+struct ControllerOptions {
+    ModelOptions model;
+    ConfOptions conf;
+    NginxOptions nginx;
+    std::string component = "nginx-ingress-controller";   // who tells the events
+    std::string host;
+    std::string address;   // what the status says; "" for nothing
+    // The node whose pods are looked at: while one of them claims its port 80 or 443, the ports
+    // and the ingresses are left to it. "" for none.
+    std::string gives_way_on;
+    bool newer_kinds = true;   // endpoint slices, classes and secrets may be read
+    // Makes the class of this controller, once in the life of the folder.
+    bool makes_class = false;
+};
+
+class Controller {
+  public:
+    // Everything it is given outlives it, but for what an event or a status still needs.
+    Controller(ControllerOptions options, Executor& executor, Random& random, net::Loop& loop,
+               client::Transport& transport);
+    ~Controller();
+    void start();
+    bool healthy() const;   // nginx runs, or has a reason not to
+
+  private:
+    class Core;
+    std::unique_ptr<Core> core_;
+};
+
+}   // namespace skiff::ingress

@@ -1,0 +1,220 @@
+#include "ingress/nginx.h"
+
+#include <algorithm>
+#include <csignal>
+#include <optional>
+#include <vector>
+
+#include <dirent.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace skiff::ingress {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int start_tries = 20;
+constexpr Duration start_pause = 50ms;
+constexpr Duration command_time = 20s;
+constexpr Duration end_time = 5s;
+
+template <class F>
+void each_name(const std::string& folder, F&& use) {
+    DIR* directory = ::opendir(folder.c_str());
+    if (!directory) return;
+    while (const auto* entry = ::readdir(directory)) use(std::string_view{entry->d_name});
+    ::closedir(directory);
+}
+
+// Running, not a zombie that nobody has reaped.
+bool is_nginx(pid_t pid) {
+    const auto stat = read_file(concat("/proc/", pid, "/stat"));
+    return stat && stat->find(" (nginx) ") != stat->npos && stat->find(" (nginx) Z") == stat->npos;
+}
+
+bool has_open(pid_t pid, const std::string& path) {
+    bool found = false;
+    const auto folder = concat("/proc/", pid, "/fd");
+    each_name(folder, [&](std::string_view name) {
+        char target[512];
+        const auto size = ::readlink(concat(folder, "/", name).c_str(), target, sizeof target);
+        if (size > 0 && std::string_view{target, static_cast<size_t>(size)}.starts_with(path))
+            found = true;
+    });
+    return found;
+}
+
+// Every nginx that writes this log.
+std::vector<pid_t> processes_of(const std::string& log) {
+    std::vector<pid_t> pids;
+    each_name("/proc", [&](std::string_view name) {
+        const auto pid = parse_number<pid_t>(name);
+        if (pid && is_nginx(*pid) && has_open(*pid, log)) pids.push_back(*pid);
+    });
+    return pids;
+}
+
+pid_t parent_of(pid_t pid) {
+    const auto stat = read_file(concat("/proc/", pid, "/stat"));
+    if (!stat) return 0;
+    const auto fields = split(std::string_view{*stat}.substr(stat->rfind(')') + 1), ' ');
+    return fields.size() > 2 ? parse_number<pid_t>(fields[2]).value_or(0) : 0;
+}
+
+std::optional<pid_t> master_of(const NginxOptions& options) {
+    const auto text = read_file(options.folder + "/nginx.pid");
+    const auto pid = text ? parse_number<pid_t>(trim(*text)) : std::nullopt;
+    if (!pid || !is_nginx(*pid) || !has_open(*pid, options.log)) return std::nullopt;
+    return pid;
+}
+
+// "… in /folder/nginx.conf.new:17"
+size_t line_of(std::string_view error, const std::string& file) {
+    const auto at = error.find(file + ":");
+    if (at == error.npos) return 0;
+    const auto digits = error.substr(at + file.size() + 1);
+    return parse_number<size_t>(digits.substr(0, digits.find_first_not_of("0123456789")))
+        .value_or(0);
+}
+
+}   // namespace
+
+struct Nginx::Following {
+    Fd process;
+    pid_t pid = 0;
+    std::unique_ptr<net::Loop::Watch> watch;
+    bool ended = false;
+};
+
+Nginx::Nginx(NginxOptions options, Executor& executor, net::Loop& loop, std::function<void()> died)
+    : options_{std::move(options)}, executor_{executor}, loop_{loop}, died_{std::move(died)} {
+    if (const auto text = read_file(options_.folder + "/nginx.conf")) text_ = *text;
+    if (const auto pid = master_of(options_)) follow(*pid);
+}
+
+Nginx::~Nginx() { unfollow(); }
+
+bool Nginx::running() const { return following_ && is_nginx(following_->pid); }
+
+void Nginx::follow(pid_t pid) {
+    unfollow();
+    const auto following = std::make_shared<Following>();
+    following->pid = pid;
+    following->process = Fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+    following_ = following;
+    if (!following->process) return;
+    loop_.post([this, following] {
+        if (following->ended) return;
+        following->watch =
+            loop_.watch(following->process.get(), net::Loop::Readable, [this, following](unsigned) {
+                if (following->ended) return;
+                following->ended = true;
+                following->watch->want(0);
+                died_();
+            });
+    });
+}
+
+void Nginx::unfollow() {
+    if (!following_) return;
+    const auto done = executor_.make_waiter();
+    loop_.post([following = std::move(following_), done] {
+        following->ended = true;
+        following->watch.reset();
+        done->notify();
+    });
+    following_.reset();
+    done->wait();
+}
+
+Result<> Nginx::write_files(const std::map<std::string, std::string>& certificates) {
+    TRY_OK(make_directories(options_.folder, 0755));
+    TRY_OK(make_directories(options_.folder + "/tls", 0700));
+    for (const auto& [id, pem] : certificates) {
+        const auto known = certificates_.find(id);
+        if (known != certificates_.end() && known->second == pem) continue;
+        TRY_OK(write_file_atomic(certificate_path(options_.folder, id), pem, 0600, Sync::No));
+    }
+    return {};
+}
+
+Result<Applied> Nginx::apply(const Conf& conf,
+                             const std::map<std::string, std::string>& certificates) {
+    const bool runs = running();
+    if (runs && conf.text == text_ && certificates == certificates_) return Applied{};
+    TRY_OK(write_files(certificates));
+    const auto path = options_.folder + "/nginx.conf", fresh = path + ".new";
+    TRY_OK(write_file_atomic(fresh, conf.text, 0644, Sync::No));
+    TRY(const auto tested,
+        run_command({options_.program, "-t", "-q", "-p", options_.folder, "-c", fresh},
+                    {.environment = {}, .input = {}, .timeout = command_time}));
+    if (tested.exit_code != 0)
+        return Applied{.refused_line = line_of(tested.error, fresh),
+                       .refusal = std::string{trim(tested.error)}};
+    TRY_OK(write_file_atomic(path, conf.text, 0644, Sync::No));
+    if (!runs) {
+        TRY_OK(start());
+    } else if (::kill(following_->pid, SIGHUP) != 0) {
+        return fail_errno("reload nginx", errno);
+    }
+    for (const auto& [id, pem] : certificates_)
+        if (!certificates.contains(id)) ::unlink(certificate_path(options_.folder, id).c_str());
+    text_ = conf.text;
+    certificates_ = certificates;
+    return Applied{.changed = true};
+}
+
+Result<> Nginx::start() {
+    // Workers whose master was killed hold the ports; they end what they have begun.
+    for (const auto pid : processes_of(options_.log)) ::kill(pid, SIGQUIT);
+    CommandResult started;
+    for (int i = 0; i < start_tries; ++i) {
+        TRY(started, run_command({options_.program, "-p", options_.folder, "-c",
+                                  options_.folder + "/nginx.conf"},
+                                 {.environment = {}, .input = {}, .timeout = command_time}));
+        if (started.exit_code == 0) break;
+        executor_.make_waiter()->wait_until(executor_.clock().monotonic() + start_pause);
+    }
+    if (started.exit_code != 0)
+        return fail(Reason::ServiceUnavailable,
+                    concat("nginx does not start: ", trim(started.error)));
+    for (int i = 0; i < start_tries; ++i) {   // the pid file comes a moment later
+        if (const auto pid = master_of(options_)) {
+            follow(*pid);
+            log_info("nginx runs", {{"pid", *pid}});
+            return {};
+        }
+        executor_.make_waiter()->wait_until(executor_.clock().monotonic() + start_pause);
+    }
+    return fail(Reason::ServiceUnavailable, "nginx ended at once; see its log");
+}
+
+void Nginx::stop() {
+    if (following_) {
+        const auto pid = following_->pid;
+        unfollow();
+        if (is_nginx(pid)) ::kill(pid, SIGQUIT);
+    }
+    text_.clear();
+}
+
+bool end_nginx(const std::string& folder, const std::string& log) {
+    const auto pids = processes_of(log);
+    for (const auto signal : {SIGTERM, SIGKILL}) {
+        for (const auto pid : processes_of(log))
+            // The master first: it takes its workers along.
+            if (signal == SIGKILL || std::ranges::find(pids, parent_of(pid)) == pids.end())
+                ::kill(pid, signal);
+        const auto until = os_clock().monotonic() + end_time;
+        while (!processes_of(log).empty() && os_clock().monotonic() < until) ::poll(nullptr, 0, 20);
+    }
+    static_cast<void>(remove_tree(folder));
+    return !pids.empty();
+}
+
+}   // namespace skiff::ingress

@@ -1,0 +1,63 @@
+// The nginx that a controller drives: its files below one folder, its master process. The process
+// outlives whoever started it and is taken over by the next.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/executor.h"
+#include "base/os.h"
+#include "ingress/nginx_conf.h"
+#include "net/loop.h"
+
+namespace skiff::ingress {
+
+struct NginxOptions {
+    std::string program = "nginx";   // looked up in PATH
+    std::string folder;
+    std::string log;   // what its error_log says: by this open file its processes are known
+};
+
+// A configuration that nginx does not take is Invalid; `refused_line` then says where, 0 if
+// unknown.
+struct Applied {
+    bool changed = false;
+    size_t refused_line = 0;
+    std::string refusal;   // "" when it was taken
+};
+
+class Nginx {
+  public:
+    // `died` is called on the loop when the process has ended that should run.
+    Nginx(NginxOptions options, Executor& executor, net::Loop& loop, std::function<void()> died);
+    ~Nginx();   // the process goes on
+
+    // One at a time, each blocks for as long as nginx takes. Starts it, or has it read the new
+    // configuration while its connections go on.
+    Result<Applied> apply(const Conf& conf, const std::map<std::string, std::string>& certificates);
+    void stop();   // connections are served to their end, the ports are free at once
+    bool running() const;
+
+  private:
+    Result<> write_files(const std::map<std::string, std::string>& certificates);
+    Result<> start();
+    void follow(pid_t pid);
+    void unfollow();
+
+    NginxOptions options_;
+    Executor& executor_;
+    net::Loop& loop_;
+    std::function<void()> died_;
+    std::map<std::string, std::string> certificates_;
+    std::string text_;
+    struct Following;
+    std::shared_ptr<Following> following_;
+};
+
+// Ends what is left of a controller's nginx, its master and workers without one. Blocks.
+// True if there was something.
+bool end_nginx(const std::string& folder, const std::string& log);
+
+}   // namespace skiff::ingress

@@ -1,0 +1,374 @@
+#include "ingress/nginx_conf.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/text.h"
+
+namespace skiff::ingress {
+namespace {
+
+constexpr size_t sticky_spares_max = 3;   // other endpoints that stand in for a cookie's own
+
+// In double quotes of nginx; what comes here has no variable that it should not have.
+std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out + "\"";
+}
+
+std::string regex_escaped(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (std::string_view{".[]()*+?^$|\\-"}.find(c) != std::string_view::npos) out += '\\';
+        out += c;
+    }
+    return out;
+}
+
+// What a cookie says of an endpoint: the same in every process, and not the address itself.
+std::string endpoint_id(std::string_view server) {
+    uint64_t hash = 14695981039346656037u;   // FNV-1a
+    for (const char c : server) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
+    std::string bytes;
+    for (int shift = 56; shift >= 0; shift -= 8) bytes += static_cast<char>(hash >> shift);
+    return hex(bytes);
+}
+
+class Writer {
+  public:
+    Writer(const Model& model, const ConfOptions& options) : model_{model}, options_{options} {}
+
+    Conf write() {
+        write_front();
+        for (const Upstream& upstream : model_.upstreams) write_upstream(upstream);
+        for (const Server& server : ordered()) {
+            if (options_.http_port) write_server(server, false);
+            if (options_.https_port && (server.tls || server.host.empty()))
+                write_server(server, true);
+        }
+        close();
+        return {std::move(text_), std::move(owners_)};
+    }
+
+  private:
+    template <class... Pieces>
+    void line(const Pieces&... pieces) {
+        const size_t from = text_.size();
+        append(text_, std::string(depth_ * 4, ' '), pieces..., "\n");
+        lines_ += static_cast<size_t>(
+            std::count(text_.begin() + static_cast<std::ptrdiff_t>(from), text_.end(), '\n'));
+    }
+    template <class... Pieces>
+    void open(const Pieces&... pieces) {
+        line(pieces..., " {");
+        ++depth_;
+    }
+    void close() {
+        --depth_;
+        line("}");
+    }
+    void owned_by(const client::ObjectKey& owner) { owners_.emplace_back(lines_ + 1, owner); }
+
+    // Regular expressions are asked in order: the longer wildcard first.
+    std::vector<Server> ordered() const {
+        auto servers = model_.servers;
+        std::ranges::stable_sort(servers, [](const Server& left, const Server& right) {
+            return left.host.size() > right.host.size();
+        });
+        return servers;
+    }
+
+    void write_front() {
+        line("# Written by Skiff's ingress controller; what is changed here is lost.");
+        if (!options_.user.empty()) line("user ", options_.user, ";");
+        line("worker_processes ", options_.workers, ";");
+        line("worker_rlimit_nofile ", options_.open_files, ";");
+        line("worker_shutdown_timeout 240s;");
+        line("pid ", quoted(options_.folder + "/nginx.pid"), ";");
+        line("error_log ", options_.error_log == "stderr" ? "stderr" : quoted(options_.error_log),
+             " warn;");
+        line("daemon on;");
+        open("events");
+        line("worker_connections ", std::clamp(options_.open_files / 2, 256ul, 16384ul), ";");
+        close();
+        open("http");
+        for (const std::string_view name : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
+            line(name, "_temp_path ", quoted(concat(options_.folder, "/", name)), ";");
+        if (options_.access_log.empty())
+            line("access_log off;");
+        else
+            line("access_log ", quoted(options_.access_log), ";");
+        line(
+            "server_tokens off;\ntcp_nodelay on;\nkeepalive_timeout 75s;\n"
+            "keepalive_requests 10000;\nreset_timedout_connection on;\n"
+            "client_header_buffer_size 1k;\nlarge_client_header_buffers 4 16k;\n"
+            "server_names_hash_max_size 32768;\nserver_names_hash_bucket_size 512;\n"
+            "map_hash_max_size 32768;\nmap_hash_bucket_size 512;\n"
+            "variables_hash_max_size 4096;\nvariables_hash_bucket_size 512;\n"
+            "proxy_headers_hash_max_size 1024;\nproxy_headers_hash_bucket_size 128;\n"
+            "ssl_protocols TLSv1.2 TLSv1.3;\nssl_session_cache shared:ssl:4m;\n"
+            "ssl_session_timeout 10m;\nssl_prefer_server_ciphers off;");
+        line("map $http_upgrade $connection_upgrade { default upgrade; '' ''; }");
+        line("map $http_host $best_host { default $http_host; '' $host; }");
+        line(
+            "map $http_x_request_id $request_name { default $http_x_request_id; '' $request_id; }");
+        line("proxy_http_version 1.1;");
+        for (const std::string_view header :
+             {"Host $upstream_host", "Upgrade $http_upgrade", "Connection $connection_upgrade",
+              "X-Request-ID $request_name", "X-Real-IP $remote_addr",
+              "X-Forwarded-For $remote_addr", "X-Forwarded-Host $best_host",
+              "X-Forwarded-Port $server_port", "X-Forwarded-Proto $scheme",
+              "X-Forwarded-Scheme $scheme", "X-Scheme $scheme",
+              "X-Original-Forwarded-For $http_x_forwarded_for", "Proxy ''"})
+            line("proxy_set_header ", header, ";");
+        line(
+            "proxy_redirect off;\nproxy_next_upstream error timeout;\n"
+            "proxy_next_upstream_tries 3;\nproxy_buffer_size 4k;\nproxy_buffers 4 16k;");
+    }
+
+    void write_group(const std::string& name, const std::vector<std::string>& servers,
+                     size_t first_spare, const std::string& hash_by) {
+        open("upstream ", name);
+        if (!hash_by.empty()) line("hash ", hash_by, " consistent;");
+        for (size_t i = 0; i < servers.size(); ++i)
+            line("server ", servers[i], " max_fails=0", i >= first_spare ? " backup;" : ";");
+        line("keepalive 64;");
+        line("keepalive_timeout 4s;");   // less than what Node.js keeps one open
+        close();
+    }
+
+    void write_upstream(const Upstream& upstream) {
+        const auto& servers = upstream.servers;
+        write_group(upstream.name, servers, servers.size(), upstream.hash_by);
+        if (!upstream.affinity) return;
+        const Cookie& cookie = *upstream.affinity;
+        const std::string number = concat(stickies_.size());
+        stickies_[upstream.name] = number;
+        for (size_t i = 0; i < servers.size(); ++i) {
+            std::vector<std::string> group{servers[i]};
+            for (size_t spare = 1; spare < servers.size() && spare <= sticky_spares_max; ++spare)
+                group.push_back(servers[(i + spare) % servers.size()]);
+            write_group(concat(upstream.name, "-", endpoint_id(servers[i])), group, 1, "");
+        }
+        // The cookie chooses a group; whoever answered in the end is what the client is told.
+        const auto own = concat("(?:^|;\\s*)", regex_escaped(cookie.name), "=");
+        open("map $http_cookie $sticky_id_", number);
+        line("default '';");
+        for (const auto& server : servers)
+            line(quoted(concat("~", own, endpoint_id(server), "(?:;|$)")), " ", endpoint_id(server),
+                 ";");
+        close();
+        open("map $sticky_id_", number, " $sticky_to_", number);
+        line("default ", upstream.name, ";");
+        for (const auto& server : servers)
+            line(endpoint_id(server), " ", upstream.name, "-", endpoint_id(server), ";");
+        close();
+        open("map \"$sticky_id_", number, " $upstream_addr\" $sticky_set_", number);
+        line("default '';");
+        for (const auto& server : servers) {
+            const auto id = endpoint_id(server);
+            const auto last = concat("(?:.*[ ,])?", regex_escaped(server), "$");
+            line(quoted(concat("~^", id, " ", last)), " '';");
+            line(quoted(concat("~^[0-9a-f]* ", last)), " ",
+                 quoted(concat(cookie.name, "=", id, cookie.attributes)), ";");
+        }
+        close();
+    }
+
+    void write_server(const Server& server, bool tls) {
+        owned_by({});
+        const bool rest = server.host.empty();
+        const auto port = tls ? options_.https_port : options_.http_port;
+        const auto extra = concat(tls ? " ssl http2" : "", rest ? " default_server" : "",
+                                  rest ? " backlog=4096" : "");
+        open("server");
+        line("listen ", port, extra, ";");
+        if (options_.ipv6) line("listen [::]:", port, extra, ";");
+        if (rest)
+            line("server_name _;");
+        else if (server.host.starts_with("*."))
+            line("server_name ", quoted("~^[^.]+" + regex_escaped(server.host.substr(1)) + "$"),
+                 ";");
+        else
+            line("server_name ", server.host, ";");
+        if (tls) {
+            const auto path = quoted(certificate_path(
+                options_.folder, server.certificate.empty() ? "default" : server.certificate));
+            line("ssl_certificate ", path, ";");
+            line("ssl_certificate_key ", path, ";");
+        }
+        line("set $upstream_host $best_host;");
+        write_locations(server, tls);
+        close();
+    }
+
+    void write_locations(const Server& server, bool tls) {
+        std::vector<const Location*> regexes;
+        std::map<std::string, const Location*> places;   // nginx's words for them
+        for (const Location& one : server.locations)
+            if (one.match == Match::Exact) places["= " + quoted(one.path)] = &one;
+        for (const Location& one : server.locations) {
+            if (one.match == Match::Regex) regexes.push_back(&one);
+            if (one.match != Match::Prefix) continue;
+            if (one.path != "/") places.emplace("= " + quoted(one.path), &one);
+            places.emplace(quoted(one.path == "/" ? "/" : one.path + "/"), &one);
+        }
+        std::ranges::stable_sort(regexes, [](auto* left, auto* right) {
+            return left->path.size() > right->path.size();
+        });
+        const auto root = std::ranges::find_if(
+            server.locations, [](const Location& one) { return !one.settings.app_root.empty(); });
+        if (root != server.locations.end() && !places.contains("= \"/\"")) {
+            owned_by(root->owner);
+            open("location = /");
+            line("return 302 ", quoted(root->settings.app_root), ";");
+            close();
+        }
+        for (const auto& [words, location] : places) write_location(words, *location, server, tls);
+        for (const auto* location : regexes)
+            write_location(concat("~* ", quoted("^" + location->path)), *location, server, tls);
+        if (server.host.empty() && !places.contains("= \"/healthz\"")) {
+            owned_by({});
+            line("location = /healthz { return 200; }");
+        }
+        if (!places.contains("\"/\"")) write_location("/", server.fallback, server, tls);
+    }
+
+    // Whether plain HTTP is sent to HTTPS instead.
+    bool redirects(const Location& location, const Server& server, bool tls) const {
+        if (tls || !options_.https_port) return false;
+        const Settings& settings = location.settings;
+        return settings.force_ssl_redirect ||
+               (server.tls && settings.ssl_redirect.value_or(!location.owner.name.empty()));
+    }
+
+    void write_location(const std::string& words, const Location& location, const Server& server,
+                        bool tls) {
+        owned_by(location.owner);
+        open("location ", words);
+        write_answer(location, server, tls);
+        close();
+    }
+
+    void write_answer(const Location& location, const Server& server, bool tls) {
+        const Settings& settings = location.settings;
+        if (location.built_in) {
+            line("default_type text/plain;");
+            line("return 404 \"default backend - 404\";");
+            return;
+        }
+        for (const auto& source : settings.allowed_sources) line("allow ", source, ";");
+        if (!settings.allowed_sources.empty()) line("deny all;");
+        if (settings.refused) return line("return 503;");
+        if (redirects(location, server, tls)) {
+            const auto port =
+                options_.https_port == 443 ? std::string{} : concat(":", options_.https_port);
+            return line("return 308 https://$host", port, "$request_uri;");
+        }
+        if (settings.redirect)
+            return line("return ", settings.redirect->code, " ", quoted(settings.redirect->target),
+                        ";");
+        if (location.upstream.empty()) return line("return 503;");
+        write_cors(settings);
+        write_proxy(location);
+    }
+
+    void write_cors(const Settings& settings) {
+        if (settings.cors_origin.empty()) return;
+        line("if ($request_method = OPTIONS) {");
+        write_cors_headers(settings);
+        line("    add_header Access-Control-Max-Age 1728000;");
+        line("    return 204;");
+        line("}");
+        write_cors_headers(settings);
+    }
+    void write_cors_headers(const Settings& settings) {
+        line("    add_header Access-Control-Allow-Origin ", quoted(settings.cors_origin),
+             " always;");
+        if (settings.cors_origin != "*")
+            line("    add_header Access-Control-Allow-Credentials true always;");
+        line(
+            "    add_header Access-Control-Allow-Methods \"GET, PUT, POST, DELETE, PATCH, "
+            "OPTIONS\" always;");
+        line(
+            "    add_header Access-Control-Allow-Headers \"DNT,Keep-Alive,User-Agent,"
+            "X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,"
+            "Authorization\" always;");
+    }
+
+    void write_rewrite(const Location& location) {
+        const auto& rewrite = location.settings.rewrite;
+        if (!rewrite) return;
+        if (rewrite->whole) {
+            const auto path =
+                location.match == Match::Regex ? location.path : regex_escaped(location.path);
+            return line(
+                "rewrite ",
+                quoted("(?i)^" + path + (location.match == Match::Regex ? "" : "(?:/.*)?$")), " ",
+                quoted(rewrite->target), " break;");
+        }
+        // As of old: the rest of the path goes behind the target.
+        const auto base = rewrite->target.ends_with('/')
+                              ? rewrite->target.substr(0, rewrite->target.size() - 1)
+                              : rewrite->target;
+        const auto path = location.path == "/" ? std::string{} : regex_escaped(location.path);
+        line("rewrite ", quoted("(?i)^" + path + "/(.*)$"), " ", quoted(base + "/$1"), " break;");
+        line("rewrite ", quoted("(?i)^" + path + "$"), " ", quoted(rewrite->target), " break;");
+    }
+
+    void write_proxy(const Location& location) {
+        const Settings& settings = location.settings;
+        if (!settings.upstream_host.empty())
+            line("set $upstream_host ", quoted(settings.upstream_host), ";");
+        write_rewrite(location);
+        line("client_max_body_size ", settings.body_size, ";");
+        const std::string_view kind = settings.grpc_backend ? "grpc" : "proxy";
+        line(kind, "_connect_timeout ", settings.connect_seconds, "s;");
+        line(kind, "_read_timeout ", settings.read_seconds, "s;");
+        line(kind, "_send_timeout ", settings.send_seconds, "s;");
+        if (!settings.grpc_backend) {
+            line("proxy_buffering ", settings.buffering ? "on" : "off", ";");
+            line("proxy_request_buffering ", settings.request_buffering ? "on" : "off", ";");
+        }
+        const auto sticky = stickies_.find(location.upstream);
+        if (sticky != stickies_.end())
+            line("add_header Set-Cookie $sticky_set_", sticky->second, " always;");
+        const auto to =
+            sticky == stickies_.end() ? location.upstream : concat("$sticky_to_", sticky->second);
+        if (settings.grpc_backend)
+            line("grpc_pass ", settings.https_backend ? "grpcs://" : "grpc://", to, ";");
+        else
+            line("proxy_pass ", settings.https_backend ? "https://" : "http://", to, ";");
+    }
+
+    const Model& model_;
+    const ConfOptions& options_;
+    std::string text_;
+    size_t lines_ = 0;
+    size_t depth_ = 0;
+    std::vector<std::pair<size_t, client::ObjectKey>> owners_;
+    std::map<std::string, std::string> stickies_;   // an upstream's name to its maps' number
+};
+
+}   // namespace
+
+client::ObjectKey Conf::owner_of(size_t line) const {
+    client::ObjectKey owner;
+    for (const auto& [from, key] : owners)
+        if (from <= line) owner = key;
+    return owner;
+}
+
+Conf nginx_conf(const Model& model, const ConfOptions& options) {
+    return Writer{model, options}.write();
+}
+
+std::string certificate_path(const std::string& folder, const std::string& id) {
+    return concat(folder, "/tls/", id, ".pem");
+}
+
+}   // namespace skiff::ingress
