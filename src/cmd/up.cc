@@ -38,7 +38,7 @@ const std::vector<FlagSpec> up_flags{
     {"container-runtime-endpoint", "SOCKET", "a containerd that you run, instead of our own"},
     {"compat", "2017",
      "service accounts of `default` and `kube-system` may read services, endpoints, ingresses, "
-     "pods, nodes and config maps, and accounts get token Secrets, as manifests of 2017 expect; "
+     "pods, nodes and config maps, as manifests of 2017 expect; "
      "`off` ends it"},
     {"ingress-ports", "HTTP,HTTPS", "where ingresses are served, such as 80,443 (default off)"},
 };
