@@ -265,6 +265,7 @@ void PodWorker::update(SharedPod pod) {
 }
 
 void PodWorker::deleted(SharedPod last) {
+    core_->shown().use([](Core::Shown& shown) { shown.gone = true; });
     core_->post([last = std::move(last)](Core& core) { core.deleted(last); });
 }
 
@@ -278,6 +279,10 @@ void PodWorker::resync() {
 
 SharedPod PodWorker::pod() const {
     return core_->shown().use([](const Core::Shown& shown) { return shown.pod; });
+}
+
+bool PodWorker::gone() const {
+    return core_->shown().use([](const Core::Shown& shown) { return shown.gone; });
 }
 
 ContainerWhereabouts PodWorker::find_container(const std::string& name, bool previous) const {

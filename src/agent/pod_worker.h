@@ -48,6 +48,7 @@ class PodWorker {
     void resync();   // events may have been missed
 
     SharedPod pod() const;
+    bool gone() const;   // the API does not have it any more; true as soon as deleted() returns
     ContainerWhereabouts find_container(const std::string& name, bool previous) const;
     std::string sandbox_id() const;   // "" while there is none that runs
     std::vector<std::pair<std::string, std::string>> running_logs() const;   // container id, path

@@ -26,7 +26,10 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
           uid_{pod_->metadata.uid},
           memory_{memory_of(*pod_)},
           strand_{parts_.pod.executor} {
-        shown_.use([&](Shown& shown) { shown.pod = pod_; });
+        shown_.use([&](Shown& shown) {
+            shown.pod = pod_;
+            shown.gone = gone_;
+        });
     }
 
     void post(std::function<void(Core&)> task);
@@ -40,8 +43,10 @@ class PodWorker::Core : public std::enable_shared_from_this<Core> {
         SharedPod pod;
         PodRecord record;
         std::map<std::string, Waiting> waiting;
+        bool gone = false;
     };
     const Guarded<Shown>& shown() const { return shown_; }
+    Guarded<Shown>& shown() { return shown_; }
 
   private:
     enum class Volumes { None, Making, Ready };

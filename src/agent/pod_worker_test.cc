@@ -248,6 +248,28 @@ TEST_F(PodWorkerTest, deletion_is_graceful_and_leaves_nothing) {
     EXPECT_FALSE(file_exists(containerd->folder() + "/log/pods/default_gone_uid-gone"));
 }
 
+TEST_F(PodWorkerTest, a_name_means_the_pod_that_the_api_has_not_the_one_that_still_ends) {
+    const auto spec = concat(R"({"terminationGracePeriodSeconds":1,"containers":[)",
+                             container("a", "sleep 100"), "]}");
+    const auto pod_with = [&](const std::string& uid) {
+        auto pod = *pod_of("twice", spec);
+        pod.metadata.uid = uid;
+        return std::make_shared<const Pod>(std::move(pod));
+    };
+    const auto first = pod_with("uid-a");   // sorts before and after: the order is no luck
+    const auto second = pod_with("uid-b");
+    const auto third = pod_with("uid-a2");
+    pods->changed(nullptr, first);
+    pods->changed(first, second);
+    ASSERT_TRUE(pods->find("default", "twice"));
+    EXPECT_EQ(pods->find("default", "twice")->pod()->metadata.uid, "uid-b");
+    pods->changed(second, third);
+    ASSERT_TRUE(pods->find("default", "twice"));
+    EXPECT_EQ(pods->find("default", "twice")->pod()->metadata.uid, "uid-a2");
+    pods->changed(third, nullptr);
+    EXPECT_FALSE(pods->find("default", "twice"));
+}
+
 TEST_F(PodWorkerTest, a_missing_config_map_is_told_and_waited_for) {
     pods->changed(
         nullptr,

@@ -135,7 +135,8 @@ std::shared_ptr<PodWorker> Pods::find(const std::string& name_space,
                                       const std::string& name) const {
     for (const auto& worker : all()) {
         const auto pod = worker->pod();
-        if (pod->metadata.namespace_ == name_space && pod->metadata.name == name) return worker;
+        if (pod->metadata.namespace_ == name_space && pod->metadata.name == name && !worker->gone())
+            return worker;
     }
     return nullptr;
 }

@@ -31,6 +31,7 @@ class Pods {
     void event(const ContainerEvent& event);
     void resync();
 
+    // Of the pod that the API has under this name: one that was replaced may still be ending here.
     std::shared_ptr<PodWorker> find(const std::string& name_space, const std::string& name) const;
     std::vector<std::shared_ptr<PodWorker>> all() const;
 

@@ -74,7 +74,8 @@ def test_apply_diff_label_edit_patch_and_delete(old):
     stored = old("get configmap c -o json").json()
     assert stored["metadata"]["labels"] == {"tier": "back"} and stored["data"] == {"a": "2", "b": "3"}
     assert "deleted" in old("delete configmap c").ok().out
-    assert old("create deployment x --image=x").code != 0   # a kind that is not there yet: told, not crashed
+    refused = old("create deployment x --image=x --replicas=-1")
+    assert refused.code != 0 and "replicas" in refused.err   # told, not crashed
 
 
 def test_get_describe_wait_events_and_watch(old):
