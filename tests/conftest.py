@@ -1,3 +1,4 @@
+import itertools
 import os
 import sys
 
@@ -21,10 +22,13 @@ def cluster():
             made.reset()
 
 
+NUMBERS = itertools.count(1)
+
+
 @pytest.fixture
 def namespace(cluster, request):
-    """A namespace of the test's own."""
-    name = "t-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[:40].strip("-")
+    """A namespace of the test's own; numbered, for names are cut and the one before may still be going."""
+    name = "t-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[:40].strip("-") + f"-{next(NUMBERS)}"
     cluster.kubectl(f"create namespace {name}").ok()
     cluster.eventually("default service account", lambda: cluster.kubectl(f"get sa default -n {name}").code == 0)
     yield name

@@ -1,12 +1,8 @@
 """Deployments, replica sets, replication controllers and what is deleted with them, with the oldest and the newest kubectl."""
 import json
-import os
 
 import pytest
 from cluster import kubectls, matches
-
-# Each test was seen to pass, the whole on a quiet machine not yet: README says so.
-pytestmark = pytest.mark.skipif("SKIFF_LONG" not in os.environ, reason="long, and not yet seen whole on a quiet machine: SKIFF_LONG=1 runs it")
 
 IMAGE, SAME_IMAGE, NO_IMAGE = "busybox:1.35", "docker.io/library/busybox:1.35", "busybox:there-is-none"
 EDGES = list(dict.fromkeys([next(iter(kubectls())), next(reversed(kubectls()))]))
