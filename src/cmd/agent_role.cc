@@ -65,12 +65,16 @@ Result<> serve(const Flags& flags) {
     NodeDns dns{cluster, *executor, os_random()};
     dns.open();
     options.cluster_dns = {dns_address(cluster)};
+    const auto ingress = start_ingress(cluster, *executor, os_random(), loop.loop());
+    if (ingress)
+        network.also_release([&ingress](const std::string& pod_uid, Duration timeout) {
+            ingress->wait_until_dropped(pod_uid, timeout);
+        });
     options.network = network.hooks();
     options.identified = [&network, &dns](client::Transport& transport) {
         network.begin(transport);
         dns.begin(transport);
     };
-    const auto ingress = start_ingress(cluster, *executor, os_random(), loop.loop());
     agent::Agent agent{std::move(options), os_random(), *executor, loop.loop()};
     executor->post([&agent] {
         const auto done = agent.start();

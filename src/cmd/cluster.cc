@@ -24,6 +24,8 @@ namespace {
 constexpr uint16_t default_port = 6443;
 constexpr uint16_t default_agent_port = 10250;
 constexpr int ports_tried_max = 200;
+constexpr uint16_t spare_http_port = 8080;   // of ingresses, where another cluster has 80 and 443
+constexpr uint16_t spare_https_port = 8443;
 
 struct Range {
     uint32_t base = 0;
@@ -154,18 +156,38 @@ std::string ingress_ports_text(const Cluster& cluster) {
     return concat(cluster.ingress_http_port, ",", cluster.ingress_https_port);
 }
 
-// As wished, and off without a wish until the whole has been seen to work by default.
-Result<> choose_ingress_ports(std::string_view wished, Cluster& cluster) {
-    if (wished.empty() || wished == "off") return {};
+Result<> parse_ingress_ports(std::string_view wished, Cluster& cluster) {
     const auto [http, https] = cut(wished, ',');
-    const auto one = [](std::string_view text) -> Result<uint16_t> {
-        const auto port = parse_number<uint16_t>(text);
-        if (!port || *port == 0)
-            return fail(Reason::Invalid, "--ingress-ports must be HTTP,HTTPS (80,443) or off");
-        return free_port(*port, 0);
+    const auto first = parse_number<uint16_t>(http);
+    const auto second = parse_number<uint16_t>(https.value_or(""));
+    if (!first || !second || !*first || !*second || *first == *second)
+        return fail(Reason::Invalid, "--ingress-ports must be HTTP,HTTPS (80,443) or off");
+    cluster.ingress_http_port = *first;
+    cluster.ingress_https_port = *second;
+    return {};
+}
+
+// Without a wish those that the world expects; where another cluster has them, the next that are
+// free. Nothing listens before there is an Ingress, and a port that is taken then is left alone.
+Result<> choose_ingress_ports(std::string_view wished, const std::vector<Cluster>& others,
+                              Cluster& cluster) {
+    if (wished == "off") return {};
+    if (!wished.empty()) return parse_ingress_ports(wished, cluster);
+    const auto had = [&](uint16_t port) {
+        return std::ranges::any_of(others, [port](const Cluster& other) {
+            return other.ingress_http_port == port || other.ingress_https_port == port;
+        });
     };
-    TRY(cluster.ingress_http_port, one(http));
-    TRY(cluster.ingress_https_port, one(https.value_or("")));
+    cluster.ingress_http_port = 80;
+    cluster.ingress_https_port = 443;
+    if (!had(80) && !had(443)) return {};
+    for (uint16_t i = 0; i < ports_tried_max; ++i) {
+        cluster.ingress_http_port = static_cast<uint16_t>(spare_http_port + i);
+        cluster.ingress_https_port = static_cast<uint16_t>(spare_https_port + i);
+        const auto usable = [&](uint16_t port) { return !had(port) && port_is_free(port); };
+        if (usable(cluster.ingress_http_port) && usable(cluster.ingress_https_port)) return {};
+    }
+    cluster.ingress_http_port = cluster.ingress_https_port = 0;
     return {};
 }
 
@@ -258,9 +280,11 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
     TRY(cluster.agent_port, free_port(0, default_agent_port));
     auto taken = routed_ranges();
     // A cluster without pods routes nothing yet, and service ranges are never routed.
+    std::vector<Cluster> others;
     for (const auto& root : known_cluster_roots()) {
         const auto other = load_cluster(root);
         if (!other) continue;
+        others.push_back(*other);
         for (const auto& range : {other->pod_cidr, other->service_cidr})
             if (const auto parsed = parse_range(range)) taken.push_back(*parsed);
     }
@@ -277,7 +301,7 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
         return fail(Reason::Invalid, concat("--node-name: '", cluster.node_name, "': ", wrong));
     cluster.runtime_endpoint = wishes.runtime_endpoint;
     TRY(cluster.compat, wished_compat(wishes.compat, ""));
-    TRY_OK(choose_ingress_ports(wishes.ingress_ports, cluster));
+    TRY_OK(choose_ingress_ports(wishes.ingress_ports, others, cluster));
     TRY_OK(make_directories(cluster.root, 0755));
     TRY_OK(save(cluster));
     return cluster;

@@ -27,6 +27,7 @@ struct Cluster {
 
     bool has_ingress() const { return ingress_http_port != 0; }
     std::string ingress_folder() const { return path("ingress"); }
+    std::string ingress_state() const { return path("run/ingress.state"); }   // a line for people
     std::string ingress_log() const { return path("log/ingress.log"); }
     std::string path(std::string_view below) const { return root + "/" + std::string{below}; }
     std::string admin_kubeconfig() const { return path("admin.kubeconfig"); }

@@ -48,7 +48,8 @@ ingress::ControllerOptions controller_options(const Cluster& cluster) {
     options.nginx = {.folder = cluster.ingress_folder(), .log = cluster.ingress_log()};
     options.host = cluster.node_name;
     options.address = addresses.empty() ? "127.0.0.1" : addresses.front();
-    options.gives_way_on = cluster.node_name;
+    options.node = cluster.node_name;
+    options.state_file = cluster.ingress_state();
     options.makes_class = true;
     return options;
 }
@@ -64,6 +65,10 @@ class RunningIngress final : public NodeIngress {
                .user_agent = "skiff-ingress"})},
           controller_{controller_options(cluster), executor, random, loop, *transport_} {
         controller_.start();
+    }
+
+    void wait_until_dropped(const std::string& pod_uid, Duration timeout) override {
+        controller_.wait_until_dropped(pod_uid, timeout);
     }
 
   private:

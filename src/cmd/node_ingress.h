@@ -13,6 +13,9 @@ namespace skiff::cmd {
 class NodeIngress {
   public:
     virtual ~NodeIngress() = default;
+
+    // Blocks until nothing is sent to that pod any more, or the time is over. Any thread.
+    virtual void wait_until_dropped(const std::string& pod_uid, Duration timeout) = 0;
 };
 
 // Null where the cluster has none; what keeps it from starting goes to the log.

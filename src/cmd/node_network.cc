@@ -57,8 +57,11 @@ agent::NetworkHooks NodeNetwork::hooks() {
             },
             .release =
                 [this](const std::string& pod_uid) {
+                    const auto& clock = executor_.clock();
+                    const MonoTime deadline = clock.monotonic() + release_time_max;
                     if (auto* proxy = proxy_.load())
                         proxy->wait_until_dropped(pod_uid, release_time_max);
+                    if (also_release_) also_release_(pod_uid, deadline - clock.monotonic());
                 }};
 }
 

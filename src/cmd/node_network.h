@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
 #include "agent/network_hooks.h"
@@ -21,6 +22,10 @@ class NodeNetwork {
 
     void begin(client::Transport& transport);
     agent::NetworkHooks hooks();
+    // Who else waits for a pod's last request; before the agent starts.
+    void also_release(std::function<void(const std::string& pod_uid, Duration timeout)> wait) {
+        also_release_ = std::move(wait);
+    }
 
   private:
     Result<> make(client::Transport& transport);
@@ -30,6 +35,7 @@ class NodeNetwork {
     Result<proxy::ServiceRulesOptions> options_;
     std::atomic<proxy::Proxy*> proxy_ = nullptr;   // once it has begun
     std::atomic<proxy::Policies*> policies_ = nullptr;
+    std::function<void(const std::string&, Duration)> also_release_;
     std::unique_ptr<proxy::Proxy> own_proxy_;
     std::unique_ptr<proxy::Policies> own_policies_;
 };

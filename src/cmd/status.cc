@@ -91,14 +91,20 @@ std::vector<std::string> problems(const Cluster& cluster, bool all_running) {
     return found;
 }
 
+// The controller's own word, while there is one.
+std::string ingress_line(const Cluster& cluster) {
+    if (!cluster.has_ingress()) return "off";
+    if (running(cluster.path("run/agent.pid")))
+        if (const auto told = read_file(cluster.ingress_state())) return std::string{trim(*told)};
+    return concat("ports ", cluster.ingress_http_port, " and ", cluster.ingress_https_port);
+}
+
 int status(const Cluster& cluster) {
     std::printf("Cluster %s at %s\n", cluster.id.c_str(), cluster.root.c_str());
     std::printf("  API      https://127.0.0.1:%u (context %s)\n", cluster.port,
                 cluster.context_name().c_str());
     std::printf("  node     %s, agent on port %u\n", cluster.node_name.c_str(), cluster.agent_port);
-    if (cluster.has_ingress())
-        std::printf("  ingress  ports %u and %u\n", cluster.ingress_http_port,
-                    cluster.ingress_https_port);
+    std::printf("  ingress  %s\n", ingress_line(cluster).c_str());
     std::printf("  ranges   pods %s, services %s\n", cluster.pod_cidr.c_str(),
                 cluster.service_cidr.c_str());
     if (cluster.compat == "2017")

@@ -40,7 +40,7 @@ const std::vector<FlagSpec> up_flags{
      "service accounts of `default` and `kube-system` may read services, endpoints, ingresses, "
      "pods, nodes and config maps, as manifests of 2017 expect; "
      "`off` ends it"},
-    {"ingress-ports", "HTTP,HTTPS", "where ingresses are served, such as 80,443 (default off)"},
+    {"ingress-ports", "HTTP,HTTPS", "where ingresses are served, or off (default 80,443)"},
 };
 
 Result<> check_machine(const std::string& root, bool with_ingress) {
@@ -59,10 +59,11 @@ Result<> check_machine(const std::string& root, bool with_ingress) {
     }
     if (with_ingress) {
         const auto found = run_command({"sh", "-c", "command -v nginx"});
-        if (!found || found->exit_code != 0)
+        if (!found || found->exit_code != 0 ||
+            !file_exists("/usr/lib/nginx/modules/ngx_http_lua_module.so"))
             return fail(Reason::NotFound,
-                        "nginx is missing on this machine: apt-get install nginx-light, or say "
-                        "--ingress-ports off");
+                        "nginx or its Lua is missing on this machine: apt-get install nginx-light "
+                        "libnginx-mod-http-lua, or say --ingress-ports off");
     }
     if (!file_exists("/usr/lib/cni/ptp"))
         return fail(Reason::NotFound,
@@ -156,8 +157,8 @@ Result<> up(const Flags& flags) {
     Progress progress{os_clock()};
     const auto root = absolute_path(flags.text("root", default_root));
     const auto known = load_cluster(root);
-    TRY_OK(check_machine(
-        root, known ? known->has_ingress() : flags.text("ingress-ports", "off") != "off"));
+    TRY_OK(
+        check_machine(root, known ? known->has_ingress() : flags.text("ingress-ports") != "off"));
     ClusterWishes wishes{.root = root,
                          .pod_cidr = flags.text("pod-cidr"),
                          .service_cidr = flags.text("service-cidr"),

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "client/event_recorder.h"
 #include "client/informer.h"
+#include "ingress/ports.h"
+#include "ingress/served_pods.h"
 #include "net/tls.h"
 
 namespace skiff::ingress {
@@ -16,9 +18,12 @@ namespace {
 using namespace std::chrono_literals;
 using client::ObjectKey;
 
-constexpr Duration batch = 50ms;         // changes that come together are one change
+constexpr Duration batch = 10ms;         // changes that come together are one change
 constexpr Duration reload_gap = 300ms;   // between two reloads, should changes go on and on
 constexpr Duration retry = 1s;
+constexpr Duration leftovers_time = 1s;   // in which an nginx that was told to lets go of ports
+constexpr Duration leftovers_look = 10ms;
+constexpr Duration port_look = 5s;    // whether a port that somebody had is free
 constexpr Duration kinds_wait = 3s;   // for what need not be readable
 constexpr auto own_certificate_life = std::chrono::hours{24 * 3650};
 
@@ -42,14 +47,27 @@ std::shared_ptr<const view::EndpointSlice> slice_of(const view::Endpoints& endpo
     return slice;
 }
 
-bool claims_ports(const view::Pod& pod) {
-    if (pod.status.phase == "Succeeded" || pod.status.phase == "Failed") return false;
+// Of ours, or of those where the world expects an ingress controller; 0 for none.
+int32_t claimed_port(const view::Pod& pod, const Ports& ours) {
+    if (pod.status.phase == "Succeeded" || pod.status.phase == "Failed") return 0;
     for (const auto& container : pod.spec.containers)
-        for (const auto& port : container.ports)
-            if ((port.hostPort == 80 || port.hostPort == 443) &&
-                (port.protocol.empty() || port.protocol == "TCP"))
-                return true;
-    return false;
+        for (const auto& port : container.ports) {
+            const auto number = port.hostPort;
+            const bool one =
+                number == 80 || number == 443 || number == ours.http || number == ours.https;
+            if (number && one && (port.protocol.empty() || port.protocol == "TCP")) return number;
+        }
+    return 0;
+}
+
+client::ObjectReference node_reference(const std::string& name) {
+    return {.api_version = "v1",
+            .kind = "Node",
+            .name_space = {},
+            .name = name,
+            .uid = name,
+            .resource_version = {},
+            .field_path = {}};
 }
 
 template <class V>
@@ -67,26 +85,33 @@ class Controller::Core {
           events_{executor, transport, {.component = options_.component, .host = options_.host}},
           strand_{executor},
           nginx_{options_.nginx, executor, loop, [this] { schedule(Duration::zero()); }},
+          served_pods_{executor},
+          wished_{options_.conf.http_port, options_.conf.https_port},
           ingresses_{executor, random, transport} {
-        make<view::Service>(services_, random, transport);
+        const auto itself = [](const auto& object) { return key_of(object); };
+        const auto labelled = [](const view::EndpointSlice& slice) {
+            return ObjectKey{.name_space = slice.metadata.namespace_.str(),
+                             .name = slice.metadata.labels.get("kubernetes.io/service-name").str()};
+        };
+        make<view::Service>(services_, random, transport, {}, itself);
         if (options_.newer_kinds) {
-            make<view::EndpointSlice>(slices_, random, transport);
+            make<view::EndpointSlice>(slices_, random, transport, {}, labelled);
             make<view::IngressClass>(classes_, random, transport);
             make<view::Secret>(
                 secrets_, random, transport,
                 {.name_space = {},
                  .query = {.label_selector = {}, .field_selector = "type=kubernetes.io/tls"}});
         } else {
-            make<view::Endpoints>(endpoints_, random, transport);
+            make<view::Endpoints>(endpoints_, random, transport, {}, itself);
         }
-        if (!options_.gives_way_on.empty())
-            make<view::Pod>(
-                pods_, random, transport,
-                {.name_space = {},
-                 .query = {.label_selector = {},
-                           .field_selector = concat("spec.nodeName=", options_.gives_way_on)}});
+        if (on_node())
+            make<view::Pod>(pods_, random, transport,
+                            {.name_space = {},
+                             .query = {.label_selector = {},
+                                       .field_selector = concat("spec.nodeName=", options_.node)}});
         ingresses_.on_change([this](const auto&, const auto&) { schedule(batch); });
         ingresses_.on_synced([this] { schedule(Duration::zero()); });
+        if (nginx_.running()) held_ = held_before();
     }
 
     ~Core() {
@@ -101,20 +126,43 @@ class Controller::Core {
     }
 
     void start() {
-        started_ = executor_.clock().monotonic();
         ingresses_.start();
-        for (const auto& begin : starts_) begin();
-        strand_.after(kinds_wait, [this] { schedule(Duration::zero()); });
+        if (!on_node()) begin();
     }
 
     bool healthy() const { return healthy_; }
 
+    void wait_until_dropped(const std::string& pod_uid, Duration timeout) {
+        const auto& clock = executor_.clock();
+        const MonoTime deadline = clock.monotonic() + timeout;
+        const auto servers = served_pods_.wait_until_dropped(pod_uid, timeout);
+        wait_until_idle(options_.nginx.folder, servers, deadline - clock.monotonic());
+    }
+
   private:
+    bool on_node() const { return !options_.node.empty(); }
+
+    // Everything but the ingresses themselves is followed once there is one.
+    void begin() {
+        if (std::exchange(begun_, true)) return;
+        started_ = executor_.clock().monotonic();
+        for (const auto& start_one : starts_) start_one();
+        strand_.after(kinds_wait, [this] { schedule(Duration::zero()); });
+    }
+
+    // `service`: of which service an object tells; changes of services that no ingress names
+    // change nothing.
     template <class V>
     void make(MaybeInformer<V>& informer, Random& random, client::Transport& transport,
-              client::InformerOptions options = {}) {
+              client::InformerOptions options = {},
+              std::function<ObjectKey(const V&)> service = nullptr) {
         informer = std::make_unique<client::Informer<V>>(executor_, random, transport, options);
-        informer->on_change([this](const auto&, const auto&) { schedule(batch); });
+        informer->on_change([this, service](const auto& old, const auto& now) {
+            if (!service) return schedule(batch);
+            strand_.post([this, key = service(now ? *now : *old)] {
+                if (services_named_.contains(key)) schedule(batch);
+            });
+        });
         informer->on_synced([this] { schedule(Duration::zero()); });
         starts_.push_back([&informer] { informer->start(); });
     }
@@ -137,8 +185,7 @@ class Controller::Core {
         return !informer || informer->synced();
     }
     bool all_known() const {
-        if (!ingresses_.synced() || !known(services_) || !known(slices_) || !known(endpoints_) ||
-            !known(pods_))
+        if (!known(services_) || !known(slices_) || !known(endpoints_) || !known(pods_))
             return false;
         return (known(classes_) && known(secrets_)) ||
                executor_.clock().monotonic() - started_ > kinds_wait;
@@ -164,32 +211,106 @@ class Controller::Core {
 
     void look() {
         scheduled_ = false;
-        if (!all_known()) return;
+        if (!ingresses_.synced()) return;
         if (options_.makes_class) make_class();
-        if (pods_ &&
-            std::ranges::any_of(pods_->all(), [](const auto& p) { return claims_ports(*p); })) {
-            if (nginx_.running()) log_info("the node's ports are left to a pod that claims them");
-            nginx_.stop();
-            healthy_ = true;
-            return;
-        }
+        if (on_node() && ingresses_.size() == 0)
+            return rest(concat(ports_text(wished_, wished_), ", once there is an Ingress"));
+        begin();
+        if (!all_known()) return;
+        if (pods_)
+            for (const auto& pod : pods_->all())
+                if (const auto port = claimed_port(*pod, wished_))
+                    return rest(concat("left to the pod ", pod->metadata.namespace_, "/",
+                                       pod->metadata.name, ", which claims port ", port,
+                                       " of this node"));
         const auto done = serve();
         healthy_ = done.has_value();
         if (done) return;
+        state(done.error().message);
         log_error("ingresses are not served as they should be", {{"error", done.error().message}});
         strand_.after(retry, [this] { schedule(Duration::zero()); });
+    }
+
+    // The ports are free, and nothing is served.
+    void rest(const std::string& why) {
+        if (nginx_.running()) log_info("ingresses are not served here", {{"why", why}});
+        nginx_.stop();
+        held_ = {};
+        services_named_.clear();
+        served_pods_.in_force({});
+        healthy_ = true;
+        state(why);
+    }
+
+    // Told once for as long as it lasts; what is wrong with the ports is told of the node too.
+    void state(const std::string& line) {
+        if (state_ == line) return;
+        state_ = line;
+        if (line.find("in use by") != line.npos && on_node())
+            events_.record(node_reference(options_.node), client::EventType::Warning,
+                           "IngressPortInUse", concat("ingresses: ", line));
+        if (!options_.state_file.empty())
+            static_cast<void>(write_file_atomic(options_.state_file, line + "\n", 0644, Sync::No));
+    }
+
+    // What an nginx that was started before listens on.
+    Ports held_before() const {
+        const auto text = read_file(options_.nginx.folder + "/nginx.conf").value_or("");
+        const auto listens = [&](uint16_t port) {
+            return text.find(concat("listen ", port, " ")) != text.npos ||
+                   text.find(concat("listen ", port, ";")) != text.npos;
+        };
+        return {.http = listens(wished_.http) ? wished_.http : uint16_t{0},
+                .https = listens(wished_.https) ? wished_.https : uint16_t{0}};
+    }
+
+    // False: there is none. What is missing is looked for again.
+    bool take_ports() {
+        if (!on_node()) return true;
+        const auto look = [this] {
+            return ports_to_have(wished_, held_, [this](uint16_t port) {
+                return port_is_free(port, options_.conf.ipv6);
+            });
+        };
+        Ports have;
+        if (nginx_.running()) {
+            have = look();
+        } else {
+            held_ = {};
+            const bool leftovers = nginx_.end_leftovers();
+            const auto until = executor_.clock().monotonic() + leftovers_time;
+            while ((have = look()) != wished_ && leftovers && executor_.clock().monotonic() < until)
+                executor_.make_waiter()->wait_until(executor_.clock().monotonic() + leftovers_look);
+        }
+        held_ = have;
+        options_.conf.http_port = held_.http;
+        options_.conf.https_port = held_.https;
+        state(ports_text(wished_, held_));
+        if (held_ != wished_) strand_.after(port_look, [this] { schedule(Duration::zero()); });
+        return !held_.none();
     }
 
     // An ingress whose lines nginx does not take is left out, and all others are tried again.
     Result<> serve() {
         for (size_t tries = ingresses_.size() + 1; tries > 0; --tries) {
-            const auto model = model_of(observed(), options_.model);
+            auto model = model_of(observed(), options_.model);
+            services_named_ = std::move(model.services);
+            if (on_node() && model.served.empty()) {
+                rest(concat(ports_text(wished_, wished_), ", once there is an Ingress of class ",
+                            options_.model.class_name));
+                return {};
+            }
+            if (!take_ports()) {
+                served_pods_.in_force({});
+                return {};
+            }
             const auto conf = nginx_conf(model, options_.conf);
             auto certificates = model.certificates;
             TRY(certificates["default"], own_certificate());
-            TRY(const auto applied, nginx_.apply(conf, certificates));
+            TRY(const auto applied, nginx_.apply(conf, certificates, model.upstreams));
             if (applied.refusal.empty()) {
-                if (applied.changed) not_before_ = executor_.clock().monotonic() + reload_gap;
+                if (applied.reloaded) not_before_ = executor_.clock().monotonic() + reload_gap;
+                served_pods_.in_force(std::move(model.pods));
                 tell(model);
                 write_statuses(model);
                 return {};
@@ -291,6 +412,8 @@ class Controller::Core {
     client::EventRecorder events_;
     Strand strand_;
     Nginx nginx_;
+    ServedPods served_pods_;
+    Ports wished_;
     client::Informer<view::Ingress> ingresses_;
     MaybeInformer<view::Service> services_;
     MaybeInformer<view::EndpointSlice> slices_;
@@ -304,7 +427,11 @@ class Controller::Core {
     std::atomic<bool> healthy_ = false;
     MonoTime started_{};
     // Of the strand.
+    bool begun_ = false;
     MonoTime not_before_{};
+    Ports held_;
+    std::string state_;
+    std::set<ObjectKey> services_named_;
     std::map<ObjectKey, std::string> left_out_;     // at this version
     std::map<std::string, std::string> statuses_;   // by uid: the version that was written for
     std::set<std::string> told_;
@@ -317,5 +444,8 @@ Controller::Controller(ControllerOptions options, Executor& executor, Random& ra
 Controller::~Controller() = default;
 void Controller::start() { core_->start(); }
 bool Controller::healthy() const { return core_->healthy(); }
+void Controller::wait_until_dropped(const std::string& pod_uid, Duration timeout) {
+    core_->wait_until_dropped(pod_uid, timeout);
+}
 
 }   // namespace skiff::ingress

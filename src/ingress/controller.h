@@ -23,9 +23,11 @@ struct ControllerOptions {
     std::string component = "nginx-ingress-controller";   // who tells the events
     std::string host;
     std::string address;   // what the status says; "" for nothing
-    // The node whose pods are looked at: while one of them claims its port 80 or 443, the ports
-    // and the ingresses are left to it. "" for none.
-    std::string gives_way_on;
+    // The node whose ports these are: nginx runs while there is an ingress of ours, on those of
+    // them that nobody has; while a pod of the node claims one, ports and ingresses are left to
+    // it. "" for a controller that has its ports to itself and serves from the start.
+    std::string node;
+    std::string state_file;    // a line for people: what is served where. "" for none
     bool newer_kinds = true;   // endpoint slices, classes and secrets may be read
     // Makes the class of this controller, once in the life of the folder.
     bool makes_class = false;
@@ -39,6 +41,10 @@ class Controller {
     ~Controller();
     void start();
     bool healthy() const;   // nginx runs, or has a reason not to
+
+    // Blocks until no request goes or is under way to that pod's endpoints, for lack of a better
+    // one at most, or the time is over. Any thread.
+    void wait_until_dropped(const std::string& pod_uid, Duration timeout);
 
   private:
     class Core;

@@ -145,14 +145,15 @@ class Builder {
         std::string problem;
         entry.upstream = upstream(
             {.name_space = ingress->metadata.namespace_.str(), .name = backend.service->name},
-            port.name, port.number, settings, problem);
+            port.name, port.number, problem);
         if (!problem.empty()) tell(ingress, "BackendNotFound", problem);
         return entry;
     }
 
-    // "" when there is nothing to send a request to; then `problem` may say why.
+    // "" when there is nothing that a request could be sent to; then `problem` says why.
     std::string upstream(const ObjectKey& key, std::string_view port_name, int32_t number,
-                         const Settings& settings, std::string& problem) {
+                         std::string& problem) {
+        model_.services.insert(key);
         const auto found = services_.find(key);
         if (found == services_.end()) {
             problem = concat("there is no service ", key.name_space, "/", key.name);
@@ -172,25 +173,13 @@ class Builder {
                              port_name.empty() ? std::to_string(number) : std::string{port_name});
             return {};
         }
-        Upstream entry{.name = concat(key.name_space, "_", key.name, "_", port->port),
-                       .servers = servers(key, port->name),
-                       .affinity = settings.affinity,
-                       .hash_by = settings.hash_by};
-        if (entry.servers.empty()) return {};
-        for (size_t i = 0; i < model_.upstreams.size(); ++i) {
-            const auto& other = model_.upstreams[i];
-            if (other == entry) return entry.name;
-            if (other.name == entry.name) {   // the same with other settings
-                append(entry.name, "_", i);
-                i = static_cast<size_t>(-1);
-            }
-        }
-        model_.upstreams.push_back(entry);
-        return entry.name;
+        auto name = concat(key.name_space, "_", key.name, "_", port->port);
+        if (!model_.upstreams.contains(name)) model_.upstreams[name] = servers(key, port->name);
+        return name;
     }
 
     // Those that are ready; when none is, those that still serve while they end.
-    std::vector<std::string> servers(const ObjectKey& key, std::string_view port_name) const {
+    std::vector<std::string> servers(const ObjectKey& key, std::string_view port_name) {
         std::set<std::string> ready, ending;
         const auto found = slices_.find(key);
         if (found == slices_.end()) return {};
@@ -199,23 +188,29 @@ class Builder {
             for (const auto& port : slice->ports) {
                 if (port.name.value_or("") != port_name || !port.port) continue;
                 if (!port.protocol.empty() && port.protocol != "TCP") continue;
-                for (const auto& endpoint : slice->endpoints) {
-                    if (endpoint.addresses.empty()) continue;
-                    const auto& address = endpoint.addresses[0];
-                    const bool six = address.find(':') != address.npos;
-                    const auto text = six ? concat("[", address, "]:", *port.port)
-                                          : concat(address, ":", *port.port);
-                    const auto& conditions = endpoint.conditions;
-                    if (conditions.ready.value_or(true))
-                        ready.insert(text);
-                    else if (conditions.serving.value_or(false) &&
-                             conditions.terminating.value_or(false))
-                        ending.insert(text);
-                }
+                for (const auto& endpoint : slice->endpoints)
+                    add_server(endpoint, *port.port, ready, ending);
             }
         }
         const auto& chosen = ready.empty() ? ending : ready;
         return {chosen.begin(), chosen.end()};
+    }
+
+    void add_server(const view::EndpointSlice::Endpoint& endpoint, int32_t port,
+                    std::set<std::string>& ready, std::set<std::string>& ending) {
+        if (endpoint.addresses.empty()) return;
+        const auto& address = endpoint.addresses[0];
+        const bool six = address.find(':') != address.npos;
+        const auto text = six ? concat("[", address, "]:", port) : concat(address, ":", port);
+        const auto& conditions = endpoint.conditions;
+        const bool terminating = conditions.terminating.value_or(false);
+        if (conditions.ready.value_or(true)) {
+            ready.insert(text);
+            if (!terminating && endpoint.targetRef && endpoint.targetRef->kind == "Pod")
+                model_.pods[endpoint.targetRef->uid].push_back(text);
+        } else if (terminating && conditions.serving.value_or(false)) {
+            ending.insert(text);
+        }
     }
 
     void add_tls(const SharedIngress& ingress) {
@@ -269,7 +264,7 @@ class Builder {
             last.built_in = false;
             last.upstream =
                 upstream({.name_space = std::string{space}, .name = std::string{name.value_or("")}},
-                         "", 0, {}, ignored);
+                         "", 0, ignored);
         }
         auto& all = servers_[""];
         if (!all.fallback) all.fallback = last;

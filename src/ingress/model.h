@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/object_key.h"
+#include "ingress/balancer.h"
 #include "ingress/settings.h"
 
 namespace skiff::ingress {
@@ -33,20 +34,12 @@ struct ModelOptions {
     bool secrets = true;           // whether they can be read at all
 };
 
-struct Upstream {
-    std::string name;
-    std::vector<std::string> servers;   // "10.1.2.3:8080", sorted
-    std::optional<Cookie> affinity;
-    std::string hash_by;
-    bool operator==(const Upstream&) const = default;
-};
-
 enum class Match : uint8_t { Exact, Prefix, Regex };
 
 struct Location {
     Match match = Match::Prefix;
     std::string path;
-    std::string upstream;    // "": nothing answers, 503
+    std::string upstream;    // a key of Model::upstreams. "": nothing answers, 503
     bool built_in = false;   // the 404 of nobody
     Settings settings;
     client::ObjectKey owner;
@@ -67,7 +60,10 @@ struct IngressProblem {
 
 struct Model {
     std::vector<Server> servers;   // the one without a host first
-    std::vector<Upstream> upstreams;
+    Endpoints upstreams;           // "10.1.2.3:8080", sorted; without any it is 503
+    // Of the pods that get requests and do not end yet, by uid.
+    std::map<std::string, std::vector<std::string>> pods;
+    std::set<client::ObjectKey> services;              // all that were looked for
     std::map<std::string, std::string> certificates;   // "namespace_secret" to PEM, key and chain
     std::vector<IngressProblem> problems;
     Snapshot<view::Ingress> served;   // those of our class

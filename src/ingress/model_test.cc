@@ -98,8 +98,7 @@ TEST(IngressModel, whose_ingress_it_is) {
 TEST(IngressModel, ready_endpoints_by_the_ports_name) {
     const auto model = model_of(world({ingress_of("x", web)}), {});
     ASSERT_EQ(model.upstreams.size(), 1u);
-    EXPECT_EQ(model.upstreams[0].name, "d_web_80");
-    EXPECT_EQ(join(model.upstreams[0].servers, " "), "10.0.0.1:8080 10.0.0.2:8080");
+    EXPECT_EQ(endpoints_text(model.upstreams), "d_web_80 10.0.0.1:8080 10.0.0.2:8080\n");
     EXPECT_EQ(problems_of(model), "");
 }
 
@@ -109,7 +108,22 @@ TEST(IngressModel, ending_endpoints_serve_while_no_other_does) {
         "metadata: {namespace: d, labels: {kubernetes.io/service-name: web}}\n"
         "endpoints: [{addresses: [10.0.0.9], conditions: {ready: false, serving: true, "
         "terminating: true}}]\nports: [{name: http, port: 8080}]")};
-    EXPECT_EQ(model_of(seen, {}).upstreams.at(0).servers.at(0), "10.0.0.9:8080");
+    EXPECT_EQ(endpoints_text(model_of(seen, {}).upstreams), "d_web_80 10.0.0.9:8080\n");
+}
+
+TEST(IngressModel, pods_that_get_requests_and_do_not_end) {
+    auto seen = world({ingress_of("x", web)});
+    seen.slices = {view_of<view::EndpointSlice>(
+        "metadata: {namespace: d, labels: {kubernetes.io/service-name: web}}\n"
+        "endpoints:\n"
+        "- {addresses: [10.0.0.1], targetRef: {kind: Pod, uid: a}}\n"
+        "- {addresses: [10.0.0.2], targetRef: {kind: Pod, uid: b},\n"
+        "   conditions: {ready: false, serving: true, terminating: true}}\n"
+        "- {addresses: [10.0.0.3], targetRef: {kind: Pod, uid: c}, conditions: {ready: false}}\n"
+        "ports: [{name: http, port: 8080}]")};
+    const auto model = model_of(seen, {});
+    const std::map<std::string, std::vector<std::string>> pods{{"a", {"10.0.0.1:8080"}}};
+    EXPECT_EQ(model.pods, pods);
 }
 
 TEST(IngressModel, what_cannot_be_served_is_told_of_its_ingress) {
@@ -167,7 +181,8 @@ TEST(IngressConf, paths_by_elements) {
         {}));
     EXPECT_TRUE(has(text, "server_name \"~^[^.]+\\\\.k8s$\";")) << text;
     EXPECT_TRUE(has(text, "location \"/a/\" {"));
-    EXPECT_TRUE(has(text, "location = \"/a\" {\n            return 503;"))
+    EXPECT_TRUE(has(text, "location = \"/a\" {\n            client_max_body_size 1m;")) << text;
+    EXPECT_TRUE(has(text, "proxy_pass http://d_empty_80;"))
         << "the exact path goes before the prefix";
 }
 
@@ -219,18 +234,16 @@ TEST(IngressConf, no_value_leaves_its_place) {
     }
 }
 
-TEST(IngressConf, a_cookies_endpoint_has_a_group_of_its_own) {
+TEST(IngressConf, a_cookie_is_named_to_the_balancer) {
     const auto text =
         conf_of(model_of(world({ingress_of("x", web,
                                            "{ingress.kubernetes.io/affinity: cookie, "
                                            "ingress.kubernetes.io/session-cookie-name: route, "
                                            "ingress.kubernetes.io/session-cookie-hash: sha1}")}),
                          {}));
-    EXPECT_TRUE(has(text, "proxy_pass http://$sticky_to_0;"));
-    EXPECT_TRUE(has(text,
-                    "server 10.0.0.1:8080 max_fails=0;\n        server 10.0.0.2:8080 "
-                    "max_fails=0 backup;"));
-    EXPECT_TRUE(has(text, "\"route="));
+    EXPECT_TRUE(has(text, "set $sticky_name \"route\";")) << text;
+    EXPECT_TRUE(has(text, "add_header Set-Cookie $sticky always;"));
+    EXPECT_FALSE(has(text, "10.0.0.1")) << "endpoints are no part of the configuration";
 }
 
 TEST(IngressConf, lines_know_whose_they_are) {

@@ -22,6 +22,7 @@ constexpr int start_tries = 20;
 constexpr Duration start_pause = 50ms;
 constexpr Duration command_time = 20s;
 constexpr Duration end_time = 5s;
+constexpr std::string_view certificate_ending = ".pem";
 
 template <class F>
 void each_name(const std::string& folder, F&& use) {
@@ -93,8 +94,17 @@ struct Nginx::Following {
 
 Nginx::Nginx(NginxOptions options, Executor& executor, net::Loop& loop, std::function<void()> died)
     : options_{std::move(options)}, executor_{executor}, loop_{loop}, died_{std::move(died)} {
+    const auto pid = master_of(options_);
+    if (!pid) return;
+    // What it was started with is there to be read: nothing has to be loaded again.
     if (const auto text = read_file(options_.folder + "/nginx.conf")) text_ = *text;
-    if (const auto pid = master_of(options_)) follow(*pid);
+    each_name(options_.folder + "/tls", [this](std::string_view name) {
+        if (!name.ends_with(certificate_ending)) return;
+        const auto id = std::string{name.substr(0, name.size() - certificate_ending.size())};
+        if (const auto pem = read_file(certificate_path(options_.folder, id)))
+            certificates_[id] = *pem;
+    });
+    follow(*pid);
 }
 
 Nginx::~Nginx() { unfollow(); }
@@ -135,6 +145,9 @@ void Nginx::unfollow() {
 Result<> Nginx::write_files(const std::map<std::string, std::string>& certificates) {
     TRY_OK(make_directories(options_.folder, 0755));
     TRY_OK(make_directories(options_.folder + "/tls", 0700));
+    TRY_OK(make_directories(options_.folder + "/lua", 0755));
+    TRY_OK(make_directories(control_folder(options_.folder), 0700));
+    TRY_OK(write_file_atomic(options_.folder + "/lua/skiff.lua", balancer_lua(), 0644, Sync::No));
     for (const auto& [id, pem] : certificates) {
         const auto known = certificates_.find(id);
         if (known != certificates_.end() && known->second == pem) continue;
@@ -143,22 +156,55 @@ Result<> Nginx::write_files(const std::map<std::string, std::string>& certificat
     return {};
 }
 
+// The file for its next start, the socket for now.
+Result<> Nginx::write_endpoints(const Endpoints& endpoints, bool runs) {
+    if (runs && endpoints_ == endpoints) return {};
+    TRY_OK(write_file_atomic(endpoints_file(options_.folder), endpoints_text(endpoints), 0644,
+                             Sync::No));
+    if (!runs) return {};
+    Endpoints changed;
+    for (const auto& [name, servers] : endpoints) {
+        if (endpoints_) {
+            const auto known = endpoints_->find(name);
+            if (known != endpoints_->end() && known->second == servers) continue;
+        }
+        changed[name] = servers;
+    }
+    endpoints_.reset();
+    TRY_OK(tell_endpoints(options_.folder, changed));
+    endpoints_ = endpoints;
+    return {};
+}
+
+Result<> Nginx::test(const std::string& file, Applied& applied) {
+    TRY(const auto tested,
+        run_command({options_.program, "-t", "-q", "-p", options_.folder, "-c", file},
+                    {.environment = {}, .input = {}, .timeout = command_time}));
+    if (tested.exit_code == 0) return {};
+    applied.refused_line = line_of(tested.error, file);
+    applied.refusal = trim(tested.error);
+    return {};
+}
+
 Result<Applied> Nginx::apply(const Conf& conf,
-                             const std::map<std::string, std::string>& certificates) {
+                             const std::map<std::string, std::string>& certificates,
+                             const Endpoints& endpoints) {
     const bool runs = running();
-    if (runs && conf.text == text_ && certificates == certificates_) return Applied{};
+    Applied applied;
+    if (runs && conf.text == text_ && certificates == certificates_) {
+        TRY_OK(write_endpoints(endpoints, true));
+        return applied;
+    }
     TRY_OK(write_files(certificates));
     const auto path = options_.folder + "/nginx.conf", fresh = path + ".new";
     TRY_OK(write_file_atomic(fresh, conf.text, 0644, Sync::No));
-    TRY(const auto tested,
-        run_command({options_.program, "-t", "-q", "-p", options_.folder, "-c", fresh},
-                    {.environment = {}, .input = {}, .timeout = command_time}));
-    if (tested.exit_code != 0)
-        return Applied{.refused_line = line_of(tested.error, fresh),
-                       .refusal = std::string{trim(tested.error)}};
+    TRY_OK(test(fresh, applied));
+    if (!applied.refusal.empty()) return applied;
     TRY_OK(write_file_atomic(path, conf.text, 0644, Sync::No));
+    TRY_OK(write_endpoints(endpoints, runs));
     if (!runs) {
         TRY_OK(start());
+        endpoints_ = endpoints;
     } else if (::kill(following_->pid, SIGHUP) != 0) {
         return fail_errno("reload nginx", errno);
     }
@@ -166,12 +212,19 @@ Result<Applied> Nginx::apply(const Conf& conf,
         if (!certificates.contains(id)) ::unlink(certificate_path(options_.folder, id).c_str());
     text_ = conf.text;
     certificates_ = certificates;
-    return Applied{.changed = true};
+    applied.reloaded = true;
+    return applied;
+}
+
+bool Nginx::end_leftovers() {
+    const auto pids = processes_of(options_.log);
+    for (const auto pid : pids) ::kill(pid, SIGQUIT);
+    return !pids.empty();
 }
 
 Result<> Nginx::start() {
-    // Workers whose master was killed hold the ports; they end what they have begun.
-    for (const auto pid : processes_of(options_.log)) ::kill(pid, SIGQUIT);
+    end_leftovers();
+    ::unlink(control_socket(options_.folder).c_str());
     CommandResult started;
     for (int i = 0; i < start_tries; ++i) {
         TRY(started, run_command({options_.program, "-p", options_.folder, "-c",
@@ -201,6 +254,7 @@ void Nginx::stop() {
         if (is_nginx(pid)) ::kill(pid, SIGQUIT);
     }
     text_.clear();
+    endpoints_.reset();
 }
 
 bool end_nginx(const std::string& folder, const std::string& log) {

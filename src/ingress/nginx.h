@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/executor.h"
 #include "base/os.h"
+#include "ingress/balancer.h"
 #include "ingress/nginx_conf.h"
 #include "net/loop.h"
 
@@ -23,7 +25,7 @@ struct NginxOptions {
 // A configuration that nginx does not take is Invalid; `refused_line` then says where, 0 if
 // unknown.
 struct Applied {
-    bool changed = false;
+    bool reloaded = false;   // or started
     size_t refused_line = 0;
     std::string refusal;   // "" when it was taken
 };
@@ -35,13 +37,19 @@ class Nginx {
     ~Nginx();   // the process goes on
 
     // One at a time, each blocks for as long as nginx takes. Starts it, or has it read the new
-    // configuration while its connections go on.
-    Result<Applied> apply(const Conf& conf, const std::map<std::string, std::string>& certificates);
+    // configuration while its connections go on. Endpoints are in force when it returns.
+    Result<Applied> apply(const Conf& conf, const std::map<std::string, std::string>& certificates,
+                          const Endpoints& endpoints);
     void stop();   // connections are served to their end, the ports are free at once
     bool running() const;
+    // Workers whose master was killed, and what was stopped and has connections left, are told to
+    // let go of the ports. False: there are none.
+    bool end_leftovers();
 
   private:
     Result<> write_files(const std::map<std::string, std::string>& certificates);
+    Result<> write_endpoints(const Endpoints& endpoints, bool runs);
+    Result<> test(const std::string& file, Applied& applied);
     Result<> start();
     void follow(pid_t pid);
     void unfollow();
@@ -52,6 +60,7 @@ class Nginx {
     std::function<void()> died_;
     std::map<std::string, std::string> certificates_;
     std::string text_;
+    std::optional<Endpoints> endpoints_;   // what it was told; absent: unknown
     struct Following;
     std::shared_ptr<Following> following_;
 };

@@ -8,7 +8,8 @@
 namespace skiff::ingress {
 namespace {
 
-constexpr size_t sticky_spares_max = 3;   // other endpoints that stand in for a cookie's own
+constexpr std::string_view module_folder = "/usr/lib/nginx/modules/";
+constexpr std::string_view endpoints_memory = "16m";   // used as far as there are endpoints
 
 // In double quotes of nginx; what comes here has no variable that it should not have.
 std::string quoted(std::string_view text) {
@@ -29,10 +30,9 @@ std::string regex_escaped(std::string_view text) {
     return out;
 }
 
-// What a cookie says of an endpoint: the same in every process, and not the address itself.
-std::string endpoint_id(std::string_view server) {
+std::string hash_text(std::string_view text) {
     uint64_t hash = 14695981039346656037u;   // FNV-1a
-    for (const char c : server) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
+    for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
     std::string bytes;
     for (int shift = 56; shift >= 0; shift -= 8) bytes += static_cast<char>(hash >> shift);
     return hex(bytes);
@@ -44,7 +44,8 @@ class Writer {
 
     Conf write() {
         write_front();
-        for (const Upstream& upstream : model_.upstreams) write_upstream(upstream);
+        for (const auto& [name, servers] : model_.upstreams) write_upstream(name);
+        write_control();
         for (const Server& server : ordered()) {
             if (options_.http_port) write_server(server, false);
             if (options_.https_port && (server.tls || server.host.empty()))
@@ -84,6 +85,8 @@ class Writer {
 
     void write_front() {
         line("# Written by Skiff's ingress controller; what is changed here is lost.");
+        line("load_module ", module_folder, "ndk_http_module.so;");
+        line("load_module ", module_folder, "ngx_http_lua_module.so;");
         if (!options_.user.empty()) line("user ", options_.user, ";");
         line("worker_processes ", options_.workers, ";");
         line("worker_rlimit_nofile ", options_.open_files, ";");
@@ -98,6 +101,12 @@ class Writer {
         open("http");
         for (const std::string_view name : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
             line(name, "_temp_path ", quoted(concat(options_.folder, "/", name)), ";");
+        line("# of the balancer ", hash_text(balancer_lua()));   // a new one is a new configuration
+        line("lua_package_path ", quoted(options_.folder + "/lua/?.lua;;"), ";");
+        line("lua_shared_dict endpoints ", endpoints_memory, ";");
+        line("init_by_lua_block { require(\"skiff\").load(",
+             quoted(endpoints_file(options_.folder)), ") }");
+        line("log_by_lua_block { require(\"skiff\").done() }");
         if (options_.access_log.empty())
             line("access_log off;");
         else
@@ -130,52 +139,23 @@ class Writer {
             "proxy_next_upstream_tries 3;\nproxy_buffer_size 4k;\nproxy_buffers 4 16k;");
     }
 
-    void write_group(const std::string& name, const std::vector<std::string>& servers,
-                     size_t first_spare, const std::string& hash_by) {
+    // Who its servers are is told to the workers, not written here.
+    void write_upstream(const std::string& name) {
         open("upstream ", name);
-        if (!hash_by.empty()) line("hash ", hash_by, " consistent;");
-        for (size_t i = 0; i < servers.size(); ++i)
-            line("server ", servers[i], " max_fails=0", i >= first_spare ? " backup;" : ";");
+        line("server 0.0.0.1;");
+        line("balancer_by_lua_block { require(\"skiff\").balance(\"", name, "\") }");
         line("keepalive 64;");
         line("keepalive_timeout 4s;");   // less than what Node.js keeps one open
         close();
     }
 
-    void write_upstream(const Upstream& upstream) {
-        const auto& servers = upstream.servers;
-        write_group(upstream.name, servers, servers.size(), upstream.hash_by);
-        if (!upstream.affinity) return;
-        const Cookie& cookie = *upstream.affinity;
-        const std::string number = concat(stickies_.size());
-        stickies_[upstream.name] = number;
-        for (size_t i = 0; i < servers.size(); ++i) {
-            std::vector<std::string> group{servers[i]};
-            for (size_t spare = 1; spare < servers.size() && spare <= sticky_spares_max; ++spare)
-                group.push_back(servers[(i + spare) % servers.size()]);
-            write_group(concat(upstream.name, "-", endpoint_id(servers[i])), group, 1, "");
-        }
-        // The cookie chooses a group; whoever answered in the end is what the client is told.
-        const auto own = concat("(?:^|;\\s*)", regex_escaped(cookie.name), "=");
-        open("map $http_cookie $sticky_id_", number);
-        line("default '';");
-        for (const auto& server : servers)
-            line(quoted(concat("~", own, endpoint_id(server), "(?:;|$)")), " ", endpoint_id(server),
-                 ";");
-        close();
-        open("map $sticky_id_", number, " $sticky_to_", number);
-        line("default ", upstream.name, ";");
-        for (const auto& server : servers)
-            line(endpoint_id(server), " ", upstream.name, "-", endpoint_id(server), ";");
-        close();
-        open("map \"$sticky_id_", number, " $upstream_addr\" $sticky_set_", number);
-        line("default '';");
-        for (const auto& server : servers) {
-            const auto id = endpoint_id(server);
-            const auto last = concat("(?:.*[ ,])?", regex_escaped(server), "$");
-            line(quoted(concat("~^", id, " ", last)), " '';");
-            line(quoted(concat("~^[0-9a-f]* ", last)), " ",
-                 quoted(concat(cookie.name, "=", id, cookie.attributes)), ";");
-        }
+    void write_control() {
+        open("server");
+        line("listen ", quoted("unix:" + control_socket(options_.folder)), ";");
+        line("access_log off;");
+        line("client_max_body_size 0;\nclient_body_buffer_size ", endpoints_memory, ";");
+        line("location = /endpoints { content_by_lua_block { require(\"skiff\").update() } }");
+        line("location = /idle { content_by_lua_block { require(\"skiff\").idle() } }");
         close();
     }
 
@@ -202,6 +182,9 @@ class Writer {
             line("ssl_certificate_key ", path, ";");
         }
         line("set $upstream_host $best_host;");
+        // So the balancer says that there is no endpoint.
+        line("error_page 500 =503 @unavailable;");
+        line("location @unavailable { return 503; }");
         write_locations(server, tls);
         close();
     }
@@ -324,6 +307,7 @@ class Writer {
         const Settings& settings = location.settings;
         if (!settings.upstream_host.empty())
             line("set $upstream_host ", quoted(settings.upstream_host), ";");
+        write_choice(settings);
         write_rewrite(location);
         line("client_max_body_size ", settings.body_size, ";");
         const std::string_view kind = settings.grpc_backend ? "grpc" : "proxy";
@@ -334,15 +318,24 @@ class Writer {
             line("proxy_buffering ", settings.buffering ? "on" : "off", ";");
             line("proxy_request_buffering ", settings.request_buffering ? "on" : "off", ";");
         }
-        const auto sticky = stickies_.find(location.upstream);
-        if (sticky != stickies_.end())
-            line("add_header Set-Cookie $sticky_set_", sticky->second, " always;");
-        const auto to =
-            sticky == stickies_.end() ? location.upstream : concat("$sticky_to_", sticky->second);
+        const auto& to = location.upstream;
         if (settings.grpc_backend)
             line("grpc_pass ", settings.https_backend ? "grpcs://" : "grpc://", to, ";");
         else
             line("proxy_pass ", settings.https_backend ? "https://" : "http://", to, ";");
+    }
+
+    void write_choice(const Settings& settings) {
+        if (settings.affinity) {
+            line("set $sticky_name ", quoted(settings.affinity->name), ";");
+            line("set $sticky_attributes ", quoted(settings.affinity->attributes), ";");
+            line("set $sticky '';");
+            line("rewrite_by_lua_block { require(\"skiff\").by_cookie() }");
+            line("add_header Set-Cookie $sticky always;");
+        } else if (!settings.hash_by.empty()) {   // one of a fixed list of variables
+            line("rewrite_by_lua_block { require(\"skiff\").by_hash(ngx.var.",
+                 settings.hash_by.substr(1), ") }");
+        }
     }
 
     const Model& model_;
@@ -351,7 +344,6 @@ class Writer {
     size_t lines_ = 0;
     size_t depth_ = 0;
     std::vector<std::pair<size_t, client::ObjectKey>> owners_;
-    std::map<std::string, std::string> stickies_;   // an upstream's name to its maps' number
 };
 
 }   // namespace
