@@ -7,7 +7,7 @@
 //
 // PORT (8080), VERSION, DRAIN_SECONDS (2); STATUS and BODY replace what every other path answers.
 // On SIGTERM it goes on serving for DRAIN_SECONDS, asking each client to close, and then ends as
-// soon as nothing is open. UDP on the same port answers every datagram like "/".
+// soon as nothing is open; with a negative number it is gone at once. UDP on the same port answers every datagram like "/".
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -135,8 +135,10 @@ class Server {
                 answer_datagrams();
             } else if (fd == signals_) {
                 signalfd_siginfo info{};
-                if (read(fd, &info, sizeof info) > 0 && stop_at_ == 0)
+                if (read(fd, &info, sizeof info) > 0 && stop_at_ == 0) {
+                    if (drain_ms_ < 0) _exit(0);
                     stop_at_ = now_ms() + drain_ms_;
+                }
             } else {
                 serve(fd, events[i].events);
             }

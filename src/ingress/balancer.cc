@@ -177,12 +177,12 @@ Result<std::string> ask(const std::string& folder, std::string_view path, std::s
     const Fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
         return fail_errno(socket_path, errno);
-    const auto request = concat("POST ", path, " HTTP/1.0\r\nContent-Length: ", body.size(),
-                                "\r\n\r\n", body);
+    const auto request =
+        concat("POST ", path, " HTTP/1.0\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
     const auto deadline = os_clock().monotonic() + timeout;
     const auto wait = [&](short events) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-            deadline - os_clock().monotonic());
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(deadline - os_clock().monotonic());
         pollfd one{.fd = fd.get(), .events = events, .revents = 0};
         return left > 0ms && ::poll(&one, 1, static_cast<int>(left.count())) > 0;
     };
@@ -215,7 +215,8 @@ std::string_view balancer_lua() { return text; }
 
 std::string endpoints_text(const Endpoints& endpoints) {
     std::string lines;
-    for (const auto& [name, servers] : endpoints) append(lines, name, " ", join(servers, " "), "\n");
+    for (const auto& [name, servers] : endpoints)
+        append(lines, name, " ", join(servers, " "), "\n");
     return lines;
 }
 

@@ -19,7 +19,11 @@ TEST(IngressPorts, what_is_held_and_what_is_free) {
         {"all free", {}, {}, {80, 443}, "ports 80 and 443"},
         {"our own are taken by us", {80, 443}, {80, 443}, {80, 443}, "ports 80 and 443"},
         {"one is somebody's", {}, {80}, {0, 443}, "port 443; port 80 is in use by another program"},
-        {"the other", {80, 0}, {80, 443}, {80, 0}, "port 80; port 443 is in use by another program"},
+        {"the other",
+         {80, 0},
+         {80, 443},
+         {80, 0},
+         "port 80; port 443 is in use by another program"},
         {"both", {}, {80, 443}, {}, "ports 80 and 443 are in use by another program"},
     };
     for (const Row& row : rows) {

@@ -353,6 +353,31 @@ def test_endpoints_change_under_load_and_no_request_fails(world):
     load.none_failed()
 
 
+def test_a_rolling_update_of_what_dies_at_once(world):
+    """Nobody waits for the last request but the agent and nginx."""
+    world.cluster.import_images("echo")
+    labels = {"app": "abrupt"}
+    container = {"name": "echo", "image": "skiff/echo:1", "env": [{"name": "DRAIN_SECONDS", "value": "-1"}],
+                 "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}}
+    for made in (
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "abrupt"}, "spec": {
+                "replicas": 3, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}}}},
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "abrupt"}, "spec": {
+                "selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}}):
+        world.cluster.apply(made).ok()
+    world.ingress("abrupt", "abrupt.k8s", [("/", "Prefix", "abrupt")])
+    world.cluster.kubectl("rollout status deployment/abrupt --timeout=60s", timeout=70).ok()
+    world.until(lambda answer: answer[0] == 200, "abrupt.k8s")
+    with Load("127.0.0.1", world.http, path="/slow?ms=20", header={"Host": "abrupt.k8s"}, requests_a_connection=50) as load:
+        world.cluster.kubectl("set image deployment/abrupt echo=skiff/echo:2").ok()
+        world.cluster.kubectl("rollout status deployment/abrupt --timeout=60s", timeout=70).ok()
+        world.cluster.eventually("only the new ones are left", lambda: len(world.cluster.kubectl(
+            "get pods -l app=abrupt -o name").ok().out.split()) == 3)
+    load.none_failed()
+    assert world.get("abrupt.k8s")[1].startswith("2 ")
+    world.cluster.kubectl("delete deployment/abrupt --wait=false").ok()
+
+
 def test_a_pod_that_claims_the_port_is_given_way(world):
     node = world.cluster.kubectl("get nodes -o jsonpath={.items[0].metadata.name}").ok().out
     world.says("web-1", "paths.k8s")
@@ -369,9 +394,24 @@ def test_a_pod_that_claims_the_port_is_given_way(world):
     world.says("web-1", "paths.k8s")
 
 
-def test_down_ends_nginx_and_up_starts_it(world):
+def test_down_ends_nginx_and_up_leaves_a_port_that_is_taken(world):
     world.says("web-1", "paths.k8s")
     world.cluster.skiff("down").ok()
     assert world.nginx() == []
-    world.cluster.up()
+    with socket.create_server(("0.0.0.0", world.http)):
+        world.cluster.up()
+        world.says("web-1", "a.tls", tls=True)
+        assert f"ingress  port {world.https}; port {world.http} is in use by another program" in world.cluster.skiff("status").ok().out
+        node = world.cluster.kubectl("get nodes -o jsonpath={.items[0].metadata.name}").ok().out
+        world.cluster.eventually("told of the node", lambda: "IngressPortInUse" in world.events(node))
     world.says("web-1", "paths.k8s")
+    assert f"ingress  ports {world.http} and {world.https}\n" in world.cluster.skiff("status").ok().out
+
+
+def test_nginx_runs_while_there_is_an_ingress(world):
+    world.says("web-1", "paths.k8s")
+    world.cluster.kubectl("delete ingress --all").ok()
+    world.cluster.eventually("nginx ends", lambda: not world.nginx())
+    assert "once there is an Ingress" in world.cluster.skiff("status").ok().out
+    world.ingress("again", "again.k8s")
+    world.says("web-1", "again.k8s")
