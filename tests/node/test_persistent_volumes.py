@@ -1,0 +1,109 @@
+"""Volumes that outlive pods: bound to claims by themselves, kept or let go as their policy says, waited for with a reason."""
+import itertools
+import os
+import shutil
+
+import pytest
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def folder(cluster):
+    path = f"/tmp/skiff-volume-{os.getpid()}-{next(NUMBERS)}"
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def volume(cluster, folder):
+    """Makes volumes; takes them away again."""
+    made = []
+
+    def make(size="1Gi", modes=("ReadWriteOnce",), **spec):
+        name = f"pv-{os.getpid()}-{next(NUMBERS)}"
+        cluster.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name, "labels": {"test": name}},
+                       "spec": {"capacity": {"storage": size}, "accessModes": list(modes),
+                                "hostPath": {"path": folder, "type": "DirectoryOrCreate"}, **spec}}).ok()
+        made.append(name)
+        return name
+    yield make
+    for name in made:
+        cluster.kubectl(f"patch pv {name} --type=merge -p {{\"metadata\":{{\"finalizers\":null}}}}")
+        cluster.kubectl(f"delete pv {name} --ignore-not-found --wait=false")
+
+
+def claim(name, size="1Gi", **spec):
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name},
+            "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "resources": {"requests": {"storage": size}}, **spec}}
+
+
+def mounting(space, name, claim_name, script, **spec):
+    container = space.container("main", script, volumeMounts=[{"name": "data", "mountPath": "/data"}])
+    return space.pod(name, container, volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": claim_name}}], **spec)
+
+
+def phase(space, what):
+    return space.kubectl(f"get {what} -o jsonpath={{.status.phase}}").out
+
+
+def test_rows_outlive_their_pods(space, volume, folder):
+    name = volume()
+    space.create(claim("rows", selector={"matchLabels": {"test": name}}))
+    space.eventually("bound", lambda: phase(space, "pvc/rows") == "Bound" and phase(space, f"pv/{name}") == "Bound")
+    shown = space.kubectl("get pvc rows").ok().out
+    assert name in shown and "1Gi" in shown and "RWO" in shown, shown
+    assert f"{space.name}/rows" in space.kubectl(f"get pv {name}").ok().out
+    space.create(mounting(space, "writer", "rows", "echo kept > /data/row; sleep 600"))
+    space.until_ready("writer")
+    space.eventually("written", lambda: space.run("writer", "cat /data/row").strip() == "kept")
+    assert open(f"{folder}/row").read() == "kept\n"
+    space.kubectl("delete pod writer --grace-period=0 --force").ok()
+    space.create(mounting(space, "reader", "rows", "cat /data/row; sleep 600"))
+    space.until_ready("reader")
+    space.eventually("read", lambda: space.log("reader") == "kept\n")
+    assert "reader" in space.kubectl("describe pvc rows").ok().out   # Used By
+    space.kubectl("delete pod reader --grace-period=0 --force").ok()
+    space.kubectl("delete pvc rows").ok()
+    space.eventually("released, and kept", lambda: phase(space, f"pv/{name}") == "Released")
+    assert open(f"{folder}/row").read() == "kept\n"
+
+
+def test_a_claim_that_nothing_satisfies_says_why_and_is_bound_when_it_can(space, volume):
+    label = {"matchLabels": {"only": space.name}}
+    space.create(claim("large", "7Gi", selector=label))
+    space.create(mounting(space, "waits", "large", "sleep 600"))
+    space.eventually("told", lambda: "no persistent volumes available for this claim and no storage class is set"
+                     in space.kubectl("describe pvc large").ok().out)
+    assert phase(space, "pvc/large") == "Pending"
+    assert phase(space, "pod/waits") == "Pending"
+    name = volume("8Gi")
+    space.kubectl(f"label pv {name} only={space.name}").ok()
+    space.eventually("bound", lambda: phase(space, "pvc/large") == "Bound")
+    assert space.kubectl("get pvc large -o jsonpath={.status.capacity.storage}").ok().out == "8Gi"
+    space.until_ready("waits")
+
+
+def test_a_pod_waits_for_a_claim_that_is_not_there(space, volume):
+    space.create(mounting(space, "early", "late", "sleep 600"))
+    space.eventually("told", lambda: 'persistentvolumeclaim "late" not found' in space.kubectl("describe pod early").ok().out)
+    name = volume()
+    space.create(claim("late", selector={"matchLabels": {"test": name}}))
+    space.until_ready("early")
+
+
+def test_two_claims_never_get_one_volume(space, volume):
+    label = f"race-{space.name}"
+    names = [volume() for _ in range(3)]
+    for name in names:
+        space.kubectl(f"label pv {name} race={label}").ok()
+    space.create(*[claim(f"race-{number}", selector={"matchLabels": {"race": label}}) for number in range(6)])
+
+    def bound():
+        claims = space.kubectl("get pvc -o json").json()["items"]
+        return [one["spec"]["volumeName"] for one in claims if one["metadata"]["name"].startswith("race-") and one["status"].get("phase") == "Bound"]
+    space.eventually("three of six", lambda: len(bound()) == 3)
+    assert sorted(bound()) == sorted(names)
+    for name in names:
+        owner = space.kubectl(f"get pv {name} -o jsonpath={{.spec.claimRef.name}}").ok().out
+        assert space.kubectl(f"get pvc {owner} -o jsonpath={{.spec.volumeName}}").ok().out == name
