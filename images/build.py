@@ -13,9 +13,11 @@ sys.dont_write_bytecode = True
 import oci  # noqa: E402
 
 
-def state_of(folder):
+def state_of(folder, more):
     """A hash over everything that the image is made from, but for the packages themselves."""
     digest = hashlib.sha256()
+    for path in more:
+        digest.update(path.read_bytes() if path.exists() else b"")
     sources = [*here.glob("*.py"), *here.glob("*/*.cc"), *(path for path in folder.rglob("*") if "node_modules" not in path.parts)]
     for path in sorted(sources):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -38,10 +40,11 @@ def main(wanted):
         if name not in recipes:
             sys.exit(f"images: there is no image '{name}'; there are {', '.join(recipes)}")
     for name in wanted or recipes:
-        stamp, state = out / f"{name}.stamp", state_of(recipes[name].parent)
+        recipe = load(recipes[name])
+        stamp, state = out / f"{name}.stamp", state_of(recipes[name].parent, getattr(recipe, "MADE_OF", ()))
         if stamp.exists() and stamp.read_text() == state and (out / f"{name}.tar").exists():
             continue
-        built = load(recipes[name]).build()
+        built = recipe.build()
         target = out / f"{name}.tar"
         oci.write_images(str(target), built if isinstance(built, list) else [built])
         print(f"images: {target.relative_to(here.parent)} ({target.stat().st_size // 1024} KiB)", flush=True)

@@ -7,8 +7,10 @@
 #include <cstdlib>
 #include <map>
 
+#include <poll.h>
 #include <pwd.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -26,6 +28,7 @@ namespace {
 constexpr std::string_view account_folder = "/var/run/secrets/kubernetes.io/serviceaccount/";
 constexpr std::string_view folder = "/run/nginx-ingress";
 constexpr uint16_t health_port = 10254;
+constexpr int end_milliseconds_max = 25'000;
 
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
@@ -137,6 +140,16 @@ Result<std::unique_ptr<net::Server>> serve_health(net::Loop& loop, uint16_t port
         });
 }
 
+// What is under way is answered: when the first process of a container ends, all do.
+void end_nginx_gracefully(const std::string& nginx_folder) {
+    const auto text = read_file(nginx_folder + "/nginx.pid");
+    const auto pid = text ? parse_number<pid_t>(trim(*text)) : std::nullopt;
+    if (!pid || ::kill(*pid, SIGQUIT) != 0) return;
+    const Fd process{static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0))};
+    pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
+    if (process) ::poll(&ended, 1, end_milliseconds_max);
+}
+
 int run(int argc, char** argv) {
     sigset_t ends;
     sigemptyset(&ends);
@@ -170,8 +183,7 @@ int run(int argc, char** argv) {
     int signal = 0;
     sigwait(&ends, &signal);
     log_info("ending", {{"signal", signal}});
-    if (const auto pid = read_file(folder_of_nginx + "/nginx.pid"))
-        if (const auto number = parse_number<pid_t>(trim(*pid))) ::kill(*number, SIGQUIT);
+    end_nginx_gracefully(folder_of_nginx);
     std::_Exit(0);
 }
 
