@@ -97,10 +97,11 @@ class Controller::Core {
         if (options_.newer_kinds) {
             make<view::EndpointSlice>(slices_, random, transport, {}, labelled);
             make<view::IngressClass>(classes_, random, transport);
-            make<view::Secret>(
-                secrets_, random, transport,
-                {.name_space = {},
-                 .query = {.label_selector = {}, .field_selector = "type=kubernetes.io/tls"}});
+            if (options_.model.secrets)
+                make<view::Secret>(
+                    secrets_, random, transport,
+                    {.name_space = {},
+                     .query = {.label_selector = {}, .field_selector = "type=kubernetes.io/tls"}});
         } else {
             make<view::Endpoints>(endpoints_, random, transport, {}, itself);
         }
