@@ -16,8 +16,8 @@ class Browser:
         self.profile = tempfile.mkdtemp(prefix="skiff-browser-")
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        # The browser reads descriptor 3 and writes 4; the shell moves them there, whatever they were.
-        command = ["sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", "chromium", "--headless=new", "--no-sandbox",
+        # The browser reads descriptor 3 and writes 4; bash moves them there, whatever they were (dash knows one digit).
+        command = ["bash", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "bash", "chromium", "--headless=new", "--no-sandbox",
                    "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--no-proxy-server", "--window-size=900,700",
                    f"--user-data-dir={self.profile}", f"--host-resolver-rules={resolve}", "--remote-debugging-pipe", "about:blank"]
         self._process = subprocess.Popen(command, pass_fds=(to_browser, from_browser), stdin=subprocess.DEVNULL,
