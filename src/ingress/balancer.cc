@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration answer_time = 2s;
+constexpr Duration drain_time = 300ms;   // a busy client asks within it
 constexpr size_t answer_bytes_max = 64 * 1024;
 
 // `shared` is the truth for all workers, those of an older configuration too; a worker parses what
@@ -134,6 +135,7 @@ local function take(lines)
 end
 
 function M.load(path)
+    M.generation = shared:incr("generation", 1, 0)
     local file = io.open(path)
     if not file then return end
     take(file:read("*a"))
@@ -148,6 +150,31 @@ function M.update()
         return ngx.say(problem)
     end
     ngx.say("done")
+end
+
+-- A reload closes the connections that wait for their next request: before it, clients are asked
+-- to use theirs no more, by the workers that will end.
+function M.drain()
+    shared:set("draining", M.generation, 10)
+    local until_time = ngx.now() + tonumber(ngx.var.arg_ms) / 1000
+    while tonumber(ngx.var.connections_waiting) > 0 and ngx.now() < until_time do
+        ngx.sleep(0.01)
+    end
+    ngx.say("drained")
+end
+
+-- Of each request, before nginx decides whether its connection is kept: keepalive_disable is the
+-- one thing that a request's own headers can decide then, by a browser's name. The true name is in
+-- a variable of its own.
+function M.enter()
+    if (shared:get("draining") or 0) >= M.generation then
+        ngx.req.set_header("User-Agent", "Mac OS X Safari/")
+    else
+        local agent = ngx.var.user_agent
+        if agent and agent:find("Safari/", 1, true) then
+            ngx.req.set_header("User-Agent", "any")
+        end
+    end
 end
 
 -- Answers when none of the servers has a request under way.
@@ -227,6 +254,11 @@ std::string control_socket(const std::string& folder) { return control_folder(fo
 Result<> tell_endpoints(const std::string& folder, const Endpoints& changed) {
     TRY_OK(ask(folder, "/endpoints", endpoints_text(changed), answer_time));
     return {};
+}
+
+void drain_connections(const std::string& folder) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(drain_time).count();
+    static_cast<void>(ask(folder, concat("/drain?ms=", ms), "", drain_time + answer_time));
 }
 
 void wait_until_idle(const std::string& folder, const std::vector<std::string>& servers,

@@ -27,6 +27,10 @@ std::string control_socket(const std::string& folder);
 // In force for every request that comes when it returns. Blocks.
 Result<> tell_endpoints(const std::string& folder, const Endpoints& changed);
 
+// Before a reload: asks clients for new connections, so that busy ones meet none that is closed
+// under their next request. Blocks.
+void drain_connections(const std::string& folder);
+
 // Returns when no request is under way to these servers, or the time is over. Blocks.
 void wait_until_idle(const std::string& folder, const std::vector<std::string>& servers,
                      Duration timeout);

@@ -205,8 +205,9 @@ Result<Applied> Nginx::apply(const Conf& conf,
     if (!runs) {
         TRY_OK(start());
         endpoints_ = endpoints;
-    } else if (::kill(following_->pid, SIGHUP) != 0) {
-        return fail_errno("reload nginx", errno);
+    } else {
+        drain_connections(options_.folder);
+        if (::kill(following_->pid, SIGHUP) != 0) return fail_errno("reload nginx", errno);
     }
     for (const auto& [id, pem] : certificates_)
         if (!certificates.contains(id)) ::unlink(certificate_path(options_.folder, id).c_str());

@@ -107,12 +107,17 @@ class Writer {
         line("init_by_lua_block { require(\"skiff\").load(",
              quoted(endpoints_file(options_.folder)), ") }");
         line("log_by_lua_block { require(\"skiff\").done() }");
+        line("log_format told '$remote_addr - $remote_user [$time_local] \"$request\" '");
+        line("    '$status $body_bytes_sent \"$http_referer\" \"$user_agent\"';");
         if (options_.access_log.empty())
             line("access_log off;");
         else
-            line("access_log ", quoted(options_.access_log), ";");
+            line("access_log ", quoted(options_.access_log), " told;");
         line(
             "server_tokens off;\ntcp_nodelay on;\nkeepalive_timeout 75s;\n"
+            "keepalive_disable safari;\n"   // which no request is, but when clients are to
+                                            // reconnect
+
             "keepalive_requests 10000;\nreset_timedout_connection on;\n"
             "client_header_buffer_size 1k;\nlarge_client_header_buffers 4 16k;\n"
             "server_names_hash_max_size 32768;\nserver_names_hash_bucket_size 512;\n"
@@ -127,11 +132,11 @@ class Writer {
             "map $http_x_request_id $request_name { default $http_x_request_id; '' $request_id; }");
         line("proxy_http_version 1.1;");
         for (const std::string_view header :
-             {"Host $upstream_host", "Upgrade $http_upgrade", "Connection $connection_upgrade",
-              "X-Request-ID $request_name", "X-Real-IP $remote_addr",
-              "X-Forwarded-For $remote_addr", "X-Forwarded-Host $best_host",
-              "X-Forwarded-Port $server_port", "X-Forwarded-Proto $scheme",
-              "X-Forwarded-Scheme $scheme", "X-Scheme $scheme",
+             {"Host $upstream_host", "User-Agent $user_agent", "Upgrade $http_upgrade",
+              "Connection $connection_upgrade", "X-Request-ID $request_name",
+              "X-Real-IP $remote_addr", "X-Forwarded-For $remote_addr",
+              "X-Forwarded-Host $best_host", "X-Forwarded-Port $server_port",
+              "X-Forwarded-Proto $scheme", "X-Forwarded-Scheme $scheme", "X-Scheme $scheme",
               "X-Original-Forwarded-For $http_x_forwarded_for", "Proxy ''"})
             line("proxy_set_header ", header, ";");
         line(
@@ -155,6 +160,7 @@ class Writer {
         line("access_log off;");
         line("client_max_body_size 0;\nclient_body_buffer_size ", endpoints_memory, ";");
         line("location = /endpoints { content_by_lua_block { require(\"skiff\").update() } }");
+        line("location = /drain { content_by_lua_block { require(\"skiff\").drain() } }");
         line("location = /idle { content_by_lua_block { require(\"skiff\").idle() } }");
         close();
     }
@@ -182,6 +188,8 @@ class Writer {
             line("ssl_certificate_key ", path, ";");
         }
         line("set $upstream_host $best_host;");
+        line("set $user_agent $http_user_agent;");
+        line("set_by_lua_block $entered { require(\"skiff\").enter() }");
         // So the balancer says that there is no endpoint.
         line("error_page 500 =503 @unavailable;");
         line("location @unavailable { return 503; }");

@@ -95,9 +95,10 @@ class World:
         rule = {"host": host} if host else {}
         rule["http"] = {"paths": [{"path": path, "pathType": kind, "backend": {"service": {"name": service, "port": {"number": 80}}}}
                                   for path, kind, service in paths]}
-        return self.cluster.apply({
+        made = {
             "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name, "annotations": annotations or {}},
-            "spec": {"rules": [rule], **({"tls": tls} if tls else {}), **spec}}, verb=verb).ok()
+            "spec": {"rules": [rule], **({"tls": tls} if tls else {}), **spec}}
+        return self.cluster.apply(made, verb=verb).ok() if verb else made
 
     def get(self, host, path="/", headers=None, tls=False, method="GET", body=None):
         """Status, body and headers, without following anything."""
@@ -267,16 +268,20 @@ EVIL = [
 
 
 def test_no_text_of_a_user_becomes_configuration(world):
-    for number, (name, value) in enumerate(EVIL):
-        world.ingress(f"evil{number}", f"evil{number}.k8s", annotations={
+    world.cluster.apply({"apiVersion": "v1", "kind": "List", "items": [
+        world.ingress(f"evil{number}", f"evil{number}.k8s", verb=None, annotations={
             f"nginx.ingress.kubernetes.io/{name}": value, "nginx.ingress.kubernetes.io/affinity": "cookie",
-            "nginx.ingress.kubernetes.io/enable-cors": "true"})
+            "nginx.ingress.kubernetes.io/enable-cors": "true"}) for number, (name, value) in enumerate(EVIL)]}).ok()
     world.ingress("evilpath", "evilpath.k8s", [("/a\"{return 200 owned;}", "ImplementationSpecific", "web"), ("/b", "ImplementationSpecific", "web")])
     world.ingress("evilauth", "evilauth.k8s", annotations={"nginx.ingress.kubernetes.io/auth-url": "http://x/"})
     world.ingress("evilregex", "evilregex.k8s", [("/a(", "ImplementationSpecific", "web")], {"nginx.ingress.kubernetes.io/use-regex": "true"})
     for number, (name, _) in enumerate(EVIL):
         world.says("web-1", f"evil{number}.k8s")
-        world.cluster.eventually(name, lambda: name in world.events(f"evil{number}"))
+
+    def told():
+        events = world.cluster.kubectl(["get", "events", "-o", "jsonpath={range .items[*]}{.involvedObject.name} {.message}\n{end}"]).ok().out
+        return all(any(line.startswith(f"evil{number} ") and name in line for line in events.split("\n")) for number, (name, _) in enumerate(EVIL))
+    world.cluster.eventually("each is told", told)
     world.says("web-1", "evilpath.k8s", "/b")
     world.until(lambda answer: answer[0] == 503, "evilauth.k8s")   # better closed than open
     with open(f"{world.cluster.root}/ingress/nginx.conf") as stream:
@@ -350,6 +355,17 @@ def test_endpoints_change_under_load_and_no_request_fails(world):
         world.backends["load-2"].stop()   # refused before it is known
         before = load.total
         world.cluster.eventually("more answers", lambda: load.total > before + 200)
+    load.none_failed()
+
+
+def test_a_reload_costs_no_request(world):
+    """Clients that keep their connections busy do not meet one that was just closed."""
+    world.ingress("reload", "reload.k8s")
+    world.says("web-1", "reload.k8s")
+    with Load("127.0.0.1", world.http, header={"Host": "reload.k8s"}, requests_a_connection=1000) as load:
+        for number in range(3):
+            world.ingress("reload-more", f"reload{number}.k8s")
+            world.says("web-1", f"reload{number}.k8s")
     load.none_failed()
 
 
