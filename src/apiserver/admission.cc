@@ -10,8 +10,8 @@ using Plugin = Result<> (*)(Admission& admission);
 
 // In this order: first what changes the object, then what only looks at it.
 constexpr Plugin plugins[] = {
-    namespace_lifecycle, certificate_requester, default_ingress_class,
-    service_account,     no_escalation,
+    namespace_lifecycle,   certificate_requester, default_ingress_class,
+    default_storage_class, service_account,       no_escalation,
 };
 
 }   // namespace

@@ -50,6 +50,9 @@ constexpr std::array rules{
     // The scheduler and the controllers, each under its own name.
     Rule{"user:system:kube-scheduler", "get,list,watch", "core", "pods,nodes,namespaces", ""},
     Rule{"user:system:kube-scheduler", "create", "core", "pods/binding,bindings", ""},
+    Rule{"user:system:kube-scheduler", "get,list,watch,patch,update", "core",
+         "persistentvolumeclaims,persistentvolumes", ""},
+    Rule{"user:system:kube-scheduler", "get,list,watch", "storage.k8s.io", "storageclasses", ""},
     Rule{"user:system:kube-scheduler", "patch,update", "core", "pods/status", ""},
     Rule{"user:system:kube-scheduler", "create,patch,update", "core,events.k8s.io", "events", ""},
     Rule{"user:system:kube-scheduler", "create,get,update,patch", "coordination.k8s.io", "leases",
@@ -129,6 +132,12 @@ constexpr std::array rules{
          "networking.k8s.io", "ingresses/status", ""},
     Rule{"user:system:serviceaccount:kube-system:ingress-controller", "create", "networking.k8s.io",
          "ingressclasses", ""},
+    Rule{"user:system:serviceaccount:kube-system:local-path-provisioner", "get,list,watch", "core",
+         "persistentvolumeclaims", ""},
+    Rule{"user:system:serviceaccount:kube-system:local-path-provisioner",
+         "get,list,watch,create,delete", "core", "persistentvolumes", ""},
+    Rule{"user:system:serviceaccount:kube-system:local-path-provisioner", "get,list,watch,create",
+         "storage.k8s.io", "storageclasses", ""},
     Rule{controllers, "create,patch,update", "core,events.k8s.io", "events", ""},
     Rule{controllers, "create,get,update,patch", "coordination.k8s.io", "leases", ""},
 };

@@ -13,6 +13,7 @@
 #include "cmd/node_dns.h"
 #include "cmd/node_ingress.h"
 #include "cmd/node_network.h"
+#include "cmd/node_storage.h"
 #include "cmd/progress.h"
 #include "cmd/signals.h"
 #include "net/listen.h"
@@ -70,6 +71,7 @@ Result<> serve(const Flags& flags) {
         network.also_release([&ingress](const std::string& pod_uid, Duration timeout) {
             ingress->wait_until_dropped(pod_uid, timeout);
         });
+    const auto storage = start_storage(cluster, *executor, os_random(), loop.loop());
     options.network = network.hooks();
     options.identified = [&network, &dns](client::Transport& transport) {
         network.begin(transport);

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "client/https_transport.h"
 #include "cmd/addresses.h"
+#include "cmd/pki.h"
 #include "ingress/controller.h"
 
 namespace skiff::cmd {
@@ -76,19 +77,12 @@ class RunningIngress final : public NodeIngress {
     ingress::Controller controller_;
 };
 
-Result<std::shared_ptr<net::TlsContext>> identity(const Cluster& cluster) {
-    TRY(const auto ca, read_file(cluster.path("server/pki/ca.crt")));
-    TRY(const auto certificate, read_file(cluster.path("server/pki/ingress.crt")));
-    TRY(const auto key, read_file(cluster.path("server/pki/ingress.key")));
-    return net::make_client_tls(ca, certificate, key);
-}
-
 }   // namespace
 
 std::unique_ptr<NodeIngress> start_ingress(const Cluster& cluster, Executor& executor,
                                            Random& random, net::Loop& loop) {
     if (!cluster.has_ingress()) return nullptr;
-    auto tls = identity(cluster);
+    auto tls = component_tls(cluster, "ingress-controller");
     if (tls)
         return std::make_unique<RunningIngress>(cluster, std::move(*tls), executor, random, loop);
     log_error("ingresses are not served", {{"error", tls.error().message}});

@@ -13,6 +13,8 @@ constexpr auto ca_life = 10 * 365 * day;
 constexpr auto certificate_life = 365 * day;
 constexpr auto backdated = std::chrono::minutes{5};   // for clocks that differ a little
 
+constexpr const char* node_components[] = {"ingress-controller", "local-path-provisioner"};
+
 struct Names {
     std::string directory;
     std::string certificate(std::string_view name) const {
@@ -99,10 +101,10 @@ Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& a
                                         .dns_names = {},
                                         .addresses = {}},
                                        {.client_auth = true}, now));
-    TRY(pki.ingress,
-        ensure_issued(
-            names, "ingress", pki.ca,
-            {.common_name = "system:serviceaccount:kube-system:ingress-controller",
+    for (const char* account : node_components)
+        TRY_OK(ensure_issued(
+            names, account, pki.ca,
+            {.common_name = concat("system:serviceaccount:kube-system:", account),
              .organizations = {"system:serviceaccounts", "system:serviceaccounts:kube-system"},
              .dns_names = {},
              .addresses = {}},
@@ -114,6 +116,15 @@ Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& a
     }
     TRY(pki.service_account_key_pem, read_file(key_path));
     return pki;
+}
+
+Result<std::shared_ptr<net::TlsContext>> component_tls(const Cluster& cluster,
+                                                       const std::string& account) {
+    const Names names{cluster.path("server/pki")};
+    TRY(const auto ca, read_file(names.certificate("ca")));
+    TRY(const auto certificate, read_file(names.certificate(account)));
+    TRY(const auto key, read_file(names.key(account)));
+    return net::make_client_tls(ca, certificate, key);
 }
 
 std::string kubeconfig_text(const Cluster& cluster, const Pki& pki) {

@@ -45,8 +45,9 @@ void tell(Progress& progress, const Removed& removed) {
 // What Skiff made below the root; a root that held files of the user's keeps them. cluster.json
 // goes last: as long as it is there, `reset` can be run again.
 Result<> remove_root(const Cluster& cluster, Progress& progress) {
-    for (const auto* name : {"admin.kubeconfig", "agent", "bin", "containerd", "ingress",
-                             "ingress.class", "log", "run", "server", "cluster.json"})
+    for (const auto* name :
+         {"admin.kubeconfig", "agent", "bin", "containerd", "ingress", "ingress.class", "volumes",
+          "volumes.class", "log", "run", "server", "cluster.json"})
         TRY_OK(remove_tree(cluster.path(name)));
     if (::rmdir(cluster.root.c_str()) == 0)
         progress.say(concat("  removed ", cluster.root));

@@ -4,46 +4,10 @@
 #include <array>
 
 #include "base/text.h"
+#include "scheduler/node_terms.h"
 
 namespace skiff::scheduler {
 namespace {
-
-bool term_matches(const auto& expressions, const auto& lookup) {
-    return std::ranges::all_of(expressions, [&](const auto& requirement) {
-        const std::optional<std::string_view> value = lookup(std::string_view{requirement.key});
-        const auto listed = [&] {
-            return value && std::ranges::any_of(requirement.values, [&](const auto& one) {
-                       return std::string_view{one} == *value;
-                   });
-        };
-        const std::string_view op = requirement.operator_;
-        if (op == "In") return listed();
-        if (op == "NotIn") return !listed();
-        if (op == "Exists") return value.has_value();
-        if (op == "DoesNotExist") return !value.has_value();
-        if (op != "Gt" && op != "Lt") return false;
-        const auto have = value ? parse_number<int64_t>(*value) : std::nullopt;
-        const auto want = requirement.values.size() == 1
-                              ? parse_number<int64_t>(std::string_view{requirement.values[0]})
-                              : std::nullopt;
-        if (!have || !want) return false;
-        return op == "Gt" ? *have > *want : *have < *want;
-    });
-}
-
-// A term without any requirement matches nothing (core/v1 NodeSelectorTerm).
-bool selects(const auto& term, const view::Node& node) {
-    if (term.matchExpressions.empty() && term.matchFields.empty()) return false;
-    const auto label = [&](std::string_view key) -> std::optional<std::string_view> {
-        const auto* found = node.metadata.labels.find(key);
-        return found ? std::optional<std::string_view>{*found} : std::nullopt;
-    };
-    const auto field = [&](std::string_view key) -> std::optional<std::string_view> {
-        if (key == "metadata.name") return std::string_view{node.metadata.name};
-        return std::nullopt;
-    };
-    return term_matches(term.matchExpressions, label) && term_matches(term.matchFields, field);
-}
 
 std::string fits_name(const view::Pod&, const NodeInfo& node) {
     return node.node ? "" : "node(s) not found";
@@ -188,8 +152,7 @@ bool node_selected(const view::Pod& pod, const view::Node& node) {
     const auto& required =
         pod.spec.affinity->nodeAffinity->requiredDuringSchedulingIgnoredDuringExecution;
     if (!required) return true;
-    return std::ranges::any_of(required->nodeSelectorTerms,
-                               [&](const auto& term) { return selects(term, node); });
+    return any_selects(required->nodeSelectorTerms, node);
 }
 
 std::string Decision::message(size_t nodes) const {
@@ -201,7 +164,8 @@ std::string Decision::message(size_t nodes) const {
     return concat(head, join(parts, ", "), ".");
 }
 
-Decision decide(const view::Pod& pod, std::span<const NodeInfo* const> nodes, uint64_t tie) {
+Decision decide(const view::Pod& pod, std::span<const NodeInfo* const> nodes, uint64_t tie,
+                const NodeCheck& also) {
     Decision decision;
     std::vector<const NodeInfo*> best;
     int64_t best_score = -1;
@@ -209,7 +173,7 @@ Decision decide(const view::Pod& pod, std::span<const NodeInfo* const> nodes, ui
         const auto refused = [&]() -> std::string {
             for (const auto filter : filters())
                 if (auto reason = filter(pod, *node); !reason.empty()) return reason;
-            return {};
+            return also ? also(*node) : std::string{};
         }();
         if (!refused.empty()) {
             ++decision.reasons[refused];

@@ -1,6 +1,7 @@
 // The scheduler's decision: filters, then scores. Pure: the same nodes and pod give the same node.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -30,8 +31,11 @@ struct Decision {
     // "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu."
     std::string message(size_t nodes) const;
 };
+// A filter that knows more than the pod: its volumes'. Empty: none.
+using NodeCheck = std::function<std::string(const NodeInfo& node)>;
 // `tie` chooses among the best, so that pods spread: any number will do.
-Decision decide(const view::Pod& pod, std::span<const NodeInfo* const> nodes, uint64_t tie);
+Decision decide(const view::Pod& pod, std::span<const NodeInfo* const> nodes, uint64_t tie,
+                const NodeCheck& also = {});
 
 // Taints and tolerations (core/v1 Toleration.ToleratesTaint).
 bool tolerates(const view::Pod& pod, const std::string_view key, std::string_view value,

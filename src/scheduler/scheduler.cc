@@ -9,6 +9,7 @@
 #include "codec/json.h"
 #include "scheduler/decide.h"
 #include "scheduler/queue.h"
+#include "scheduler/volume_binder.h"
 
 namespace skiff::scheduler {
 namespace {
@@ -46,6 +47,7 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
           transport_{transport},
           pods_{executor, random, transport},
           nodes_{executor, random, transport},
+          volumes_{executor, random, transport},
           events_{executor, transport, {.component = std::string{own_name}, .host = {}}},
           strand_{executor} {}
 
@@ -56,7 +58,17 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
         nodes_.on_change([this](const auto& old, const auto& now) {
             post([old, now](TheScheduler& self) { self.node_changed(old, now); });
         });
-        nodes_.on_synced([this] { pods_.start(); });
+        nodes_.on_synced([this] {
+            volumes_.start(
+                [this](std::function<void()> work) {
+                    post([work = std::move(work)](TheScheduler&) { work(); });
+                },
+                [this] {
+                    queue_.wake(executor_.clock().monotonic());
+                    turn();
+                },
+                [this] { pods_.start(); });
+        });
         pods_.on_synced([this] {
             post([](TheScheduler& self) {
                 self.synced_ = true;
@@ -68,6 +80,7 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
 
     void stop() {
         nodes_.stop();
+        volumes_.stop();
         pods_.stop();
         strand_.close();
         if (timer_ != TimerId::None) executor_.cancel(timer_);
@@ -115,6 +128,7 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
             const auto assumed = assumed_.find(uid);
             if (assumed != assumed_.end()) forget(pod, assumed->second);
             assumed_.erase(uid);
+            volumes_.forget(uid);
             if (!node.empty()) forget(pod, node);
             queue_.wake(executor_.clock().monotonic());
         } else if (!node.empty()) {
@@ -155,11 +169,66 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
         candidates.reserve(infos_.size());
         for (const auto& [name, info] : infos_)
             if (info.node) candidates.push_back(&info);
+        if (has_claims(*pod)) return schedule_with_claims(pod, candidates);
         const auto decision = decide(*pod, candidates, random_.number());
         if (decision.node.empty()) return refuse(pod, decision.message(candidates.size()));
-        infos_[decision.node].add(pod);
-        assumed_[pod->metadata.uid] = decision.node;
+        assume(pod, decision.node);
         bind(pod, decision.node);
+    }
+
+    void assume(const PodPtr& pod, const std::string& node) {
+        infos_[node].add(pod);
+        assumed_[pod->metadata.uid] = node;
+    }
+
+    void schedule_with_claims(const PodPtr& pod, const std::vector<const NodeInfo*>& candidates) {
+        const VolumeBinder::Look look{volumes_, *pod,
+                                      [&](const auto& claim) { return in_use(claim, *pod); }};
+        if (!look.needs.refusal.empty())
+            return refuse(pod, concat("0/", candidates.size(),
+                                      " nodes are available: ", look.needs.refusal, "."));
+        const auto fit = [&](const NodeInfo& node) {
+            return fit_volumes(look.needs, look.facts, *node.node);
+        };
+        const auto decision = decide(*pod, candidates, random_.number(),
+                                     [&](const NodeInfo& node) { return fit(node).refusal; });
+        if (decision.node.empty()) return refuse(pod, decision.message(candidates.size()));
+        auto choices = fit(infos_[decision.node]).choices;
+        assume(pod, decision.node);
+        if (choices.empty()) return bind(pod, decision.node);
+        volumes_.prepare(pod, decision.node, std::move(choices),
+                         [this, pod, node = decision.node](Result<> done) {
+                             if (done) return bind(pod, node);
+                             volumes_failed(pod, node, done.error());
+                         });
+    }
+
+    // Of a claim for one pod only.
+    bool in_use(const view::PersistentVolumeClaim& claim, const view::Pod& asking) {
+        return std::ranges::any_of(
+            pods_.in_namespace(claim.metadata.namespace_.view()), [&](const PodPtr& pod) {
+                const bool placed =
+                    !pod->spec.nodeName.empty() || assumed_.contains(pod->metadata.uid);
+                return placed && !finished(*pod) && pod->metadata.uid != asking.metadata.uid &&
+                       std::ranges::any_of(pod->spec.volumes, [&](const auto& volume) {
+                           return volume.persistentVolumeClaim &&
+                                  volume.persistentVolumeClaim->claimName == claim.metadata.name;
+                       });
+            });
+    }
+
+    void volumes_failed(const PodPtr& pod, const std::string& node, const Error& why) {
+        assumed_.erase(pod->metadata.uid);
+        forget(*pod, node);
+        queue_.remove(pod->metadata.uid);
+        const auto now =
+            pods_.find({.name_space = pod->metadata.namespace_.str(), .name = pod->metadata.name});
+        if (!now || now->metadata.uid != pod->metadata.uid || !wanted(*now)) return;
+        const auto time = executor_.clock().monotonic();
+        queue_.put(now, time);
+        refuse(now, concat("running PreBind plugin \"VolumeBinding\": ", why.message));
+        queue_.wake(time);   // what it saw was old: after its back-off it is decided anew
+        turn();
     }
 
     void bind(const PodPtr& pod, const std::string& node) {
@@ -273,6 +342,7 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
     client::Transport& transport_;
     client::Informer<view::Pod> pods_;
     client::Informer<view::Node> nodes_;
+    VolumeBinder volumes_;
     client::EventRecorder events_;
     std::map<std::string, NodeInfo> infos_;
     std::unordered_map<std::string, std::string>

@@ -107,3 +107,38 @@ def test_two_claims_never_get_one_volume(space, volume):
     for name in names:
         owner = space.kubectl(f"get pv {name} -o jsonpath={{.spec.claimRef.name}}").ok().out
         assert space.kubectl(f"get pvc {owner} -o jsonpath={{.spec.volumeName}}").ok().out == name
+
+
+def test_a_claim_without_a_class_gets_a_folder_of_its_pods_node(space, cluster):
+    space.eventually("the default class", lambda: "(default)" in space.kubectl("get storageclass local-path").out)
+    made = claim("own")
+    del made["spec"]["storageClassName"]
+    space.create(made)
+    space.until_event("own", "WaitForFirstConsumer")
+    assert phase(space, "pvc/own") == "Pending"
+    space.create(mounting(space, "user", "own", "id -u > /data/who; sleep 600", securityContext={"runAsUser": 12345}))
+    space.until_ready("user")
+    shown = space.shown("own", "pvc")
+    assert shown["spec"]["storageClassName"] == "local-path" and shown["status"]["phase"] == "Bound"
+    name = shown["spec"]["volumeName"]
+    folder = f"{cluster.root}/volumes/{name}"
+    assert open(f"{folder}/who").read() == "12345\n", "anyone in the pod may write"
+    space.until_event("own", "ProvisioningSucceeded")
+    space.kubectl("delete pod user --grace-period=0 --force").ok()
+    space.create(mounting(space, "next", "own", "cat /data/who; sleep 600"))   # bound now: its folder is waiting
+    space.until_ready("next")
+    space.eventually("read", lambda: space.log("next") == "12345\n")
+    space.kubectl("delete pod next --grace-period=0 --force").ok()
+    space.kubectl("delete pvc own").ok()
+    space.eventually("the volume is gone", lambda: space.kubectl(f"get pv {name}").code != 0)
+    assert not os.path.exists(folder)
+
+
+def test_a_claim_for_one_pod_is_for_one_pod(space):
+    space.create(claim("single", storageClassName="local-path", accessModes=["ReadWriteOncePod"]))
+    space.create(mounting(space, "first", "single", "sleep 600"))
+    space.until_ready("first")
+    space.create(mounting(space, "second", "single", "sleep 600"))
+    space.until_event("second", "FailedScheduling", "ReadWriteOncePod access mode")
+    space.kubectl("delete pod first --grace-period=0 --force").ok()
+    space.until_ready("second")

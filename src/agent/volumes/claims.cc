@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/local_path.h"
 #include "agent/volumes/mounts.h"
 #include "agent/volumes/volumes.h"
 #include "base/os.h"

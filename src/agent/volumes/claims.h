@@ -24,7 +24,4 @@ Result<> check_claim(const view::PersistentVolumeClaim& claim,
 Result<std::string> mount_claim(const view::PersistentVolume& volume,
                                 const std::string& mount_folder);
 
-// Folders that the cluster's own provisioner asks for are made by the agent, below this folder.
-inline constexpr std::string_view local_path_provisioner = "skiff.local/local-path";
-
 }   // namespace skiff::agent
