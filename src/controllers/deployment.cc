@@ -240,7 +240,7 @@ class Planner {
             sized->resize(0);
             shrunk = true;
         }
-        if (shrunk || old_pods_are_there()) return;
+        if (shrunk || !others_are_observed(newest_) || old_pods_are_there()) return;
         if (!newest_) return create_newest(wanted());
         if (newest_->wanted != wanted()) return newest_->resize(wanted());
         if (is_complete(deployment_, counted())) clean_up();

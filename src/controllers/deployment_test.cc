@@ -164,6 +164,14 @@ TEST(Deployment, recreate_waits_for_the_last_old_pod) {
     const auto all = sets("old:0");
     const DeploymentFacts leaving{.deployment = object, .sets = all, .uids_with_pods = {"u-old"}};
     EXPECT_EQ(sizes(plan_deployment(leaving, now), all), "") << "terminating pods count too";
+    auto unseen = *all[0];
+    unseen.metadata.generation = 2;
+    const ReplicaSets late{std::make_shared<view::ReplicaSet>(unseen)};
+    EXPECT_EQ(
+        sizes(plan_deployment({.deployment = object, .sets = late, .uids_with_pods = {}}, now),
+              late),
+        "")
+        << "its controller may still be making pods";
 }
 
 TEST(Deployment, the_allowance_is_of_numbers_and_percentages) {
