@@ -10,8 +10,13 @@ using Plugin = Result<> (*)(Admission& admission);
 
 // In this order: first what changes the object, then what only looks at it.
 constexpr Plugin plugins[] = {
-    namespace_lifecycle,   certificate_requester, default_ingress_class,
-    default_storage_class, service_account,       no_escalation,
+    namespace_lifecycle,
+    certificate_requester,
+    default_ingress_class,
+    default_storage_class,
+    storage_object_in_use_protection,
+    service_account,
+    no_escalation,
 };
 
 }   // namespace

@@ -12,7 +12,8 @@ Result<> namespace_lifecycle(Admission& admission);
 Result<> certificate_requester(Admission& admission);   // who asks is the server's to say
 Result<> default_ingress_class(Admission& admission);   // where an ingress names none
 Result<> default_storage_class(Admission& admission);   // where a claim says nothing of one
-Result<> service_account(Admission& admission);         // every pod has one, and its token
-Result<> no_escalation(Admission& admission);           // RBAC: nobody grants what he has not
+Result<> storage_object_in_use_protection(Admission& admission);
+Result<> service_account(Admission& admission);   // every pod has one, and its token
+Result<> no_escalation(Admission& admission);     // RBAC: nobody grants what he has not
 
 }   // namespace skiff::apiserver

@@ -10,6 +10,7 @@
 #include "controllers/namespace_defaults_controller.h"
 #include "controllers/pods.h"
 #include "controllers/volume_controller.h"
+#include "controllers/volume_protection.h"
 #include "controllers/workload_controllers.h"
 
 namespace skiff::controllers {
@@ -31,6 +32,7 @@ class AllControllers final : public Controllers {
           endpoints_{executor, options_, service_informers_, pods_},
           load_balancers_{executor, random, options_, service_informers_},
           volumes_{executor, options_, volume_informers_},
+          volume_protection_{executor, options_, volume_informers_, pods_},
           workloads_{executor, random, options_, *reader_, pods_},
           garbage_collector_{executor, random, options_} {
         if (options_.cluster_services)
@@ -54,6 +56,7 @@ class AllControllers final : public Controllers {
         endpoints_.start();
         load_balancers_.start();
         volumes_.start();
+        volume_protection_.start();
         if (cluster_services_) cluster_services_->start();
         workloads_.start();
         garbage_collector_.start();
@@ -77,6 +80,7 @@ class AllControllers final : public Controllers {
     EndpointsController endpoints_;
     LoadBalancerController load_balancers_;
     VolumeController volumes_;
+    VolumeProtection volume_protection_;
     std::optional<ClusterServicesController> cluster_services_;
     WorkloadControllers workloads_;
     GarbageCollector garbage_collector_;

@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from cluster import matches
 
 NUMBERS = itertools.count(1)
 
@@ -142,3 +143,28 @@ def test_a_claim_for_one_pod_is_for_one_pod(space):
     space.until_event("second", "FailedScheduling", "ReadWriteOncePod access mode")
     space.kubectl("delete pod first --grace-period=0 --force").ok()
     space.until_ready("second")
+
+
+def test_a_claim_in_use_stays_until_its_pod_is_gone(space, cluster):
+    space.create(claim("held", storageClassName="local-path"))
+    space.create(mounting(space, "holder", "held", "echo here > /data/file; sleep 600"))
+    space.until_ready("holder")
+    space.kubectl("delete pvc held --wait=false").ok()
+    assert matches(r"^held\s+Terminating\s", space.kubectl("get pvc").ok().out)
+    assert space.run("holder", "cat /data/file") == "here\n"
+    space.create(mounting(space, "late", "held", "sleep 600"))
+    space.until_event("late", "FailedScheduling", "is being deleted")
+    space.kubectl("delete pod late holder --grace-period=0 --force").ok()
+    space.eventually("gone", lambda: not space.shown("held", "pvc"))
+
+
+def test_a_pod_brings_its_claim_along(space, cluster):
+    ephemeral = {"name": "data", "ephemeral": {"volumeClaimTemplate": {"metadata": {"labels": {"of": "pod"}}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "storageClassName": "local-path", "resources": {"requests": {"storage": "1Mi"}}}}}}
+    container = space.container("main", "echo mine > /data/file; sleep 600", volumeMounts=[{"name": "data", "mountPath": "/data"}])
+    space.create(space.pod("owner", container, volumes=[ephemeral]))
+    space.until_ready("owner")
+    made = space.shown("owner-data", "pvc")
+    assert made["metadata"]["labels"] == {"of": "pod"} and made["status"]["phase"] == "Bound"
+    space.kubectl("delete pod owner").ok()
+    space.eventually("the claim goes with its pod", lambda: not space.shown("owner-data", "pvc"))
