@@ -23,8 +23,8 @@ def measure(server, names, seconds, at_once, malformed):
         number += 1
         if malformed and number % 10 == 0:
             asker.send(b"\xff" * (number % 40))
+        asked[asker] = time.monotonic()   # before: the answer may be there when send returns
         asker.send(query(names[number % len(names)], number % 65536))
-        asked[asker] = time.monotonic()
     asked = {}
     for _ in range(at_once):
         asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
