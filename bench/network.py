@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""What the service network costs: requests through a cluster IP and a node port beside the pod's own address, and one change among many
-services. usage: ./x bench network [--seconds N] [--rounds N] [--services N,N] [--changes N]"""
+"""What the service network costs: requests through a cluster IP, a node port and an Ingress beside the pod's own address
+and an nginx by hand, and one change among many services. usage: ./x bench network [--seconds N] [--rounds N] [--services N,N] [--changes N]"""
 import argparse
 import json
 import os
 import pathlib
 import re
+import shutil
+import signal
 import socket
 import statistics
 import sys
+import tempfile
 import time
 
 sys.dont_write_bytecode = True
@@ -78,12 +81,47 @@ class Bench:
                 "ports": [{"name": "", "port": 8080, "protocol": "TCP"}], "endpoints": [{"addresses": [one]} for one in addresses]}
         self.api.call(method, path if method == "POST" else f"{path}/{name}-x", body)
 
+    def ingress(self, host):
+        """A way through the cluster's own nginx, and one through an nginx whose configuration is written by hand."""
+        with open(f"{self.cluster.root}/cluster.json") as stream:
+            port = json.load(stream)["ingressHttpPort"]
+        self.api.call("POST", "/apis/networking.k8s.io/v1/namespaces/default/ingresses", {
+            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web"}, "spec": {
+                "ingressClassName": "nginx", "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}})
+        return f"http://{host}:{port}/"
+
+    def nginx(self, pod):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="skiff-bench-nginx-"))
+        with socket.socket() as probe:
+            probe.bind(("", 0))
+            port = probe.getsockname()[1]
+        headers = "".join(f"proxy_set_header {one};" for one in (
+            "Host $http_host", "Connection ''", "X-Real-IP $remote_addr", "X-Forwarded-For $remote_addr", "X-Forwarded-Host $http_host",
+            "X-Forwarded-Port $server_port", "X-Forwarded-Proto $scheme", "X-Request-ID $request_id"))
+        (folder / "nginx.conf").write_text(
+            f"worker_processes {min(os.cpu_count(), 4)};pid {folder}/pid;error_log {folder}/log;daemon on;events{{worker_connections 4096;}}"
+            f"http{{access_log off;tcp_nodelay on;keepalive_requests 10000;proxy_http_version 1.1;proxy_buffering off;{headers}"
+            f"upstream web{{server {pod}:8080;keepalive 64;}}server{{listen {port};location /{{proxy_pass http://web;}}}}}}")
+        run("nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"))
+        return folder, f"http://127.0.0.1:{port}/"
+
     def throughput(self, pod, host):
         made = self.service("web", pod, "NodePort")
+        folder, plain = self.nginx(pod)
+        try:
+            self.compare(made, pod, host, plain)
+        finally:
+            os.kill(int((folder / "pid").read_text()), signal.SIGTERM)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def compare(self, made, pod, host, plain):
         ways = {"the pod's address": f"http://{pod}:8080/", "a cluster IP": f"http://{made['spec']['clusterIP']}/",
-                "a node port": f"http://{host}:{made['spec']['ports'][0]['nodePort']}/"}
+                "a node port": f"http://{host}:{made['spec']['ports'][0]['nodePort']}/",
+                "an nginx by hand": plain, "an Ingress": self.ingress(host)}
         deadline = time.monotonic() + 10
         while not opens(made["spec"]["clusterIP"], 80) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        while not opens(host, int(ways["an Ingress"].split(":")[2].strip("/"))) and time.monotonic() < deadline:
             time.sleep(0.01)
         seen = {way: [] for way in ways}
         for _ in range(self.options.rounds):   # side by side: the machine's moods hit all of them
@@ -93,6 +131,7 @@ class Bench:
         print("\nrequests a second, 16 connections kept open, one thread of wrk\n| way | median | rounds | of direct |\n|---|---|---|---|")
         for way, rates in seen.items():
             print(f"| {way} | {statistics.median(rates):,.0f} | {' '.join(f'{rate:,.0f}' for rate in rates)} | {statistics.median(rates) / direct:.3f} |")
+        print(f"\nan Ingress, of the nginx by hand: {statistics.median(seen['an Ingress']) / statistics.median(seen['an nginx by hand']):.3f}")
 
     def change(self, pod, count):
         """One slice there and back, with `count` services around."""

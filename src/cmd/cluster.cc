@@ -191,6 +191,23 @@ Result<> choose_ingress_ports(std::string_view wished, const std::vector<Cluster
     return {};
 }
 
+// What may change between one `up` and the next.
+Result<Cluster> with_changes(const ClusterWishes& wishes, Cluster cluster) {
+    const auto ports = ingress_ports_text(cluster), compat_before = cluster.compat;
+    if (!wishes.ingress_ports.empty()) {
+        cluster.ingress_http_port = cluster.ingress_https_port = 0;
+        TRY_OK(choose_ingress_ports(wishes.ingress_ports, {}, cluster));
+    }
+    TRY(cluster.compat, wished_compat(wishes.compat, compat_before));
+    const bool other_ports = ingress_ports_text(cluster) != ports;
+    if (!other_ports && cluster.compat == compat_before) return cluster;
+    if (running(cluster.supervisor_pid_file()))
+        return fail(Reason::Conflict, concat(other_ports ? "--ingress-ports" : "--compat",
+                                             " changes with the next start: `skiff down` first"));
+    TRY_OK(save(cluster));
+    return cluster;
+}
+
 }   // namespace
 
 std::string Cluster::containerd_socket() const {
@@ -264,15 +281,7 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
         TRY_OK(same_or("--node-name", wishes.node_name, loaded->node_name));
         TRY_OK(same_or("--container-runtime-endpoint", wishes.runtime_endpoint,
                        loaded->runtime_endpoint));
-        TRY_OK(same_or("--ingress-ports", wishes.ingress_ports, ingress_ports_text(*loaded)));
-        TRY(const auto compat, wished_compat(wishes.compat, loaded->compat));
-        if (compat == loaded->compat) return loaded;
-        if (running(loaded->supervisor_pid_file()))
-            return fail(Reason::Conflict,
-                        "--compat changes with the next start: `skiff down` first");
-        loaded->compat = compat;
-        TRY_OK(save(*loaded));
-        return loaded;
+        return with_changes(wishes, std::move(*loaded));
     }
     if (loaded.error().reason != Reason::NotFound) return loaded;
     Cluster cluster{.root = absolute_path(wishes.root), .id = random.name_suffix(6)};

@@ -45,7 +45,7 @@ struct ClusterWishes {   // absent ones are chosen
     std::string node_name;
     std::string runtime_endpoint;
     std::string compat;   // "2017", or "off" to end it; may change between one `up` and the next
-    std::string ingress_ports;   // "80,443" or "off"
+    std::string ingress_ports;   // "80,443" or "off"; may change as compat may
 };
 
 // NotFound when there is none at that root.

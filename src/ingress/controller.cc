@@ -227,6 +227,7 @@ class Controller::Core {
         const auto done = serve();
         healthy_ = done.has_value();
         if (done) return;
+        if (!nginx_.running()) served_pods_.in_force({});   // nobody has to wait for anything
         state(done.error().message);
         log_error("ingresses are not served as they should be", {{"error", done.error().message}});
         strand_.after(retry, [this] { schedule(Duration::zero()); });
