@@ -8,15 +8,17 @@ namespace {
 
 using Plugin = Result<> (*)(Admission& admission);
 
-// In this order: first what changes the object, then what only looks at it.
+// In this order, upstream's: what changes the object comes before what only looks at it.
 constexpr Plugin plugins[] = {
-    namespace_lifecycle,
-    certificate_requester,
-    default_ingress_class,
-    default_storage_class,
-    storage_object_in_use_protection,
-    service_account,
-    no_escalation,
+    namespace_lifecycle,                //
+    certificate_requester,              //
+    default_ingress_class,              //
+    service_account,                    //
+    node_restriction,                   //
+    default_toleration_seconds,         //
+    default_storage_class,              //
+    storage_object_in_use_protection,   //
+    no_escalation,                      //
 };
 
 }   // namespace

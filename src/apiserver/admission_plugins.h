@@ -13,7 +13,9 @@ Result<> certificate_requester(Admission& admission);   // who asks is the serve
 Result<> default_ingress_class(Admission& admission);   // where an ingress names none
 Result<> default_storage_class(Admission& admission);   // where a claim says nothing of one
 Result<> storage_object_in_use_protection(Admission& admission);
-Result<> service_account(Admission& admission);   // every pod has one, and its token
-Result<> no_escalation(Admission& admission);     // RBAC: nobody grants what he has not
+Result<> service_account(Admission& admission);    // every pod has one, and its token
+Result<> no_escalation(Admission& admission);      // RBAC: nobody grants what he has not
+Result<> node_restriction(Admission& admission);   // a node changes only what is its own
+Result<> default_toleration_seconds(Admission& admission);
 
 }   // namespace skiff::apiserver

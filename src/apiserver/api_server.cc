@@ -27,7 +27,8 @@ ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor
       random_{random},
       executor_{executor},
       catalog_{api::builtin_kinds(), store},
-      authorizer_{fixed_authorizer(), store_, catalog_},
+      node_authorizer_{fixed_authorizer(), store_, catalog_},
+      authorizer_{node_authorizer_, store_, catalog_},
       registry_{{.store = store_,
                  .catalog = catalog_,
                  .clock = clock_,
@@ -142,7 +143,9 @@ Result<> ApiServer::prepare(Call& call) {
         metrics_.count(known_verb(verb), known ? resource : "", status,
                        clock_.monotonic() - started);
     };
-    const auto question = question_of(call.info);
+    auto question = question_of(call.info);
+    if (question.name.empty() && question.is_resource && question.verb != "create")
+        question.name = selected_name(call.options.field_selector);
     if (!authorizer_.allows(call.user, question))
         return std::unexpected{forbidden(call.user, question)};
     return {};

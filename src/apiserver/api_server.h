@@ -10,6 +10,7 @@
 #include "apiserver/authn.h"
 #include "apiserver/authz.h"
 #include "apiserver/metrics.h"
+#include "apiserver/node_authorizer.h"
 #include "apiserver/node_proxy.h"
 #include "apiserver/rbac_authorizer.h"
 #include "apiserver/registry.h"
@@ -65,6 +66,7 @@ class ApiServer {
     Random& random_;
     Executor& executor_;
     Catalog catalog_;
+    NodeAuthorizer node_authorizer_;
     RbacAuthorizer authorizer_;
     Registry registry_;
     ServiceAccountTokens tokens_;

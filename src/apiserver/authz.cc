@@ -27,16 +27,16 @@ constexpr std::array rules{
     // A bootstrap token whose certificate was signed may read it, and ask for no other.
     Rule{"group:system:bootstrappers:used", "get,list,watch", "certificates.k8s.io",
          "certificatesigningrequests", ""},
-    // A node agent. The Node authorizer will narrow the reads to what its own pods need.
+    // A node agent. Secrets, config maps and tokens are the Node authorizer's (node_authorizer.h).
     Rule{"group:system:nodes", "get,list,watch", "core",
-         "pods,nodes,services,endpoints,configmaps,secrets,serviceaccounts,namespaces,"
+         "pods,nodes,services,endpoints,serviceaccounts,namespaces,"
          "persistentvolumeclaims,persistentvolumes",
          ""},
     Rule{"group:system:nodes", "get,list,watch", "discovery.k8s.io", "endpointslices", ""},
     Rule{"group:system:nodes", "get,list,watch", "networking.k8s.io", "networkpolicies", ""},
     Rule{"group:system:nodes", "create,delete", "core", "pods", ""},
     Rule{"group:system:nodes", "update,patch", "core", "pods/status", ""},
-    Rule{"group:system:nodes", "create", "core", "serviceaccounts/token,pods/eviction", ""},
+    Rule{"group:system:nodes", "create", "core", "pods/eviction", ""},
     Rule{"group:system:nodes", "create", "core", "nodes", ""},
     Rule{"group:system:nodes", "update,patch,delete", "core", "nodes,nodes/status", "", true},
     Rule{"group:system:nodes", "create,patch,update", "core,events.k8s.io", "events", ""},
@@ -250,8 +250,16 @@ const Authorizer& fixed_authorizer() {
     return authorizer;
 }
 
+std::string_view selected_name(std::string_view field_selector) {
+    for (const auto term : split(field_selector, ',')) {
+        const auto [key, value] = cut(term, '=');
+        if (trim(key) != "metadata.name" || !value) continue;
+        return trim(value->starts_with('=') ? value->substr(1) : *value);
+    }
+    return {};
+}
+
 Error forbidden(const User& user, const Question& question) {
-    if (user.anonymous()) return {.reason = Reason::Unauthorized, .message = "Unauthorized"};
     if (!question.is_resource) {
         return {.reason = Reason::Forbidden,
                 .message = concat("forbidden: User \"", user.name, "\" cannot ", question.verb,

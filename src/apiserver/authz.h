@@ -45,7 +45,11 @@ struct FixedRule {
 };
 std::span<const FixedRule> fixed_rules();
 
-// Forbidden in Kubernetes' words; Unauthorized for the anonymous.
+// The name that a list, watch or deletecollection is confined to by `metadata.name=NAME`; else "".
+// Rules with resourceNames allow such a request.
+std::string_view selected_name(std::string_view field_selector);
+
+// Forbidden in Kubernetes' words.
 Error forbidden(const User& user, const Question& question);
 
 }   // namespace skiff::apiserver

@@ -1,6 +1,7 @@
 #include "apiserver/reviews.h"
 
 #include "api/normalize.h"
+#include "apiserver/node_authorizer.h"
 #include "apiserver/status.h"
 #include "base/text.h"
 
@@ -163,8 +164,12 @@ Result<> review_self(Call& call, Document& review) {
 // The pod a token is bound to must exist, run as the account, and be the one that is meant.
 Result<> bind_token(const Call& call, const Registry& registry, const Json& spec,
                     TokenSubject& subject) {
+    const auto node = node_of(call.user);   // a node asks for its own pods only
     const auto* reference = spec.find("boundObjectRef");
-    if (!reference || !reference->is_object()) return {};
+    if (!reference || !reference->is_object()) {
+        if (node.empty()) return {};
+        return fail(Reason::Forbidden, "node requested token not bound to a pod");
+    }
     if (reference->text_at({"kind"}) != "Pod")
         return fail(Reason::BadRequest, "spec.boundObjectRef.kind must be Pod");
     const auto& pods = registry.core("pods");
@@ -177,6 +182,9 @@ Result<> bind_token(const Call& call, const Registry& registry, const Json& spec
         return fail(Reason::BadRequest,
                     concat("cannot bind token for serviceaccount \"", call.info.name,
                            "\" to pod running with different serviceaccount name."));
+    if (!node.empty() && document.root.text_at({"spec", "nodeName"}) != node)
+        return fail(Reason::Forbidden,
+                    "node requested token bound to a pod scheduled on a different node");
     const auto uid = reference->text_at({"uid"});
     if (!uid.empty() && uid != metadata_text(document.root, "uid"))
         return std::unexpected{conflict(
