@@ -27,11 +27,9 @@ constexpr std::array rules{
     // A bootstrap token whose certificate was signed may read it, and ask for no other.
     Rule{"group:system:bootstrappers:used", "get,list,watch", "certificates.k8s.io",
          "certificatesigningrequests", ""},
-    // A node agent. Secrets, config maps and tokens are the Node authorizer's (node_authorizer.h).
+    // A node agent. Secrets, config maps, tokens, claims and volumes are the Node authorizer's.
     Rule{"group:system:nodes", "get,list,watch", "core",
-         "pods,nodes,services,endpoints,serviceaccounts,namespaces,"
-         "persistentvolumeclaims,persistentvolumes",
-         ""},
+         "pods,nodes,services,endpoints,serviceaccounts,namespaces", ""},
     Rule{"group:system:nodes", "get,list,watch", "discovery.k8s.io", "endpointslices", ""},
     Rule{"group:system:nodes", "get,list,watch", "networking.k8s.io", "networkpolicies", ""},
     Rule{"group:system:nodes", "create,delete", "core", "pods", ""},

@@ -49,6 +49,15 @@ std::set<std::string> named_by_pod(const Json& pod) {
     const auto* spec = pod.find("spec");
     if (!spec) return names;
     walk(*spec, names);
+    if (const auto* volumes = spec->find("volumes")) {
+        for (const auto& volume : volumes->items()) {
+            add(names, "persistentvolumeclaims",
+                volume.text_at({"persistentVolumeClaim", "claimName"}));
+            if (const auto* own = volume.find("ephemeral"); own && own->is_object())
+                add(names, "persistentvolumeclaims",
+                    concat(pod.text_at({"metadata", "name"}), "-", volume.text_at({"name"})));
+        }
+    }
     const auto account = spec->text_at({"serviceAccountName"});
     add(names, "serviceaccounts", account.empty() ? "default" : account);
     return names;
@@ -64,6 +73,9 @@ NodeAuthorizer::NodeAuthorizer(const Authorizer& rest, store::Store& store, cons
     const auto* pods = catalog.find("", "v1", "pods");
     ASSERT(pods && pods->persistent);
     pods_ = pods->resource;
+    const auto* volumes = catalog.find("", "v1", "persistentvolumes");
+    ASSERT(volumes && volumes->persistent);
+    volumes_ = volumes->resource;
 }
 
 NodeAuthorizer::~NodeAuthorizer() {
@@ -139,19 +151,36 @@ void NodeAuthorizer::catch_up(State& state) const {
     }
 }
 
+// The claim that a volume is bound to, "persistentvolumeclaims/namespace/x"; "" for none.
+std::string NodeAuthorizer::claim_of(std::string_view volume) const {
+    const auto object = store_.view(volumes_).get(volume);
+    if (!object) return {};
+    const auto document = codec::parse_json(std::string_view{object->text});
+    if (!document) return {};
+    const auto claim = [&](std::string_view member) {
+        return document->root.text_at({"spec", "claimRef", member});
+    };
+    if (claim("name").empty()) return {};
+    return concat("persistentvolumeclaims/", claim("namespace"), "/", claim("name"));
+}
+
 bool NodeAuthorizer::allows(const User& user, const Question& question) const {
     const auto node = node_of(user);
     if (node.empty() || !question.is_resource || !question.group.empty())
         return rest_.allows(user, question);
-    const bool content = question.resource == "secrets" || question.resource == "configmaps";
-    const bool token = question.resource == "serviceaccounts" && question.subresource == "token";
+    const auto resource = question.resource;
+    const bool token = resource == "serviceaccounts" && question.subresource == "token";
+    const bool volume = resource == "persistentvolumes";
+    const bool content = resource == "secrets" || resource == "configmaps" ||
+                         resource == "persistentvolumeclaims" || volume;
     if (!content && !token) return rest_.allows(user, question);
     constexpr std::array<std::string_view, 3> reads{"get", "list", "watch"};
     const bool verb = token ? question.verb == "create"
                             : question.subresource.empty() &&
                                   std::ranges::find(reads, question.verb) != reads.end();
-    if (!verb || question.name.empty() || question.name_space.empty()) return false;
-    const auto need = concat(question.resource, "/", question.name_space, "/", question.name);
+    if (!verb || question.name.empty() || question.name_space.empty() != volume) return false;
+    const auto need = volume ? claim_of(question.name)
+                             : concat(resource, "/", question.name_space, "/", question.name);
     return state_.use([&](State& state) {
         catch_up(state);
         const auto found = state.needed.find(node);

@@ -1,5 +1,6 @@
-// The Node authorizer: of secrets, config maps and account tokens a node gets those that pods bound
-// to it name, and no others. A graph of who needs what follows the pods' watch.
+// The Node authorizer: of secrets, config maps, account tokens and claims a node gets those that
+// pods bound to it name, of volumes those bound to such claims, and no others. A graph of who needs
+// what follows the pods' watch.
 #pragma once
 
 #include <atomic>
@@ -16,7 +17,8 @@
 
 namespace skiff::apiserver {
 
-// What a pod names of its own namespace, each "secrets/x", "configmaps/x", "serviceaccounts/x".
+// What a pod names of its own namespace, each "secrets/x", "configmaps/x", "serviceaccounts/x",
+// "persistentvolumeclaims/x".
 std::set<std::string> named_by_pod(const codec::Json& pod);
 
 // The NAME of system:node:NAME, when the user is one of system:nodes; else "".
@@ -51,9 +53,12 @@ class NodeAuthorizer final : public Authorizer {
     static void take(State& state, const std::string& name, const store::Object* object);
     static void drop(State& state, const std::string& name);
 
+    std::string claim_of(std::string_view volume) const;
+
     const Authorizer& rest_;
     store::Store& store_;
     store::ResourceId pods_{};
+    store::ResourceId volumes_{};
     mutable Guarded<State> state_;
 };
 

@@ -121,7 +121,8 @@ class NodeTest : public RbacTest {
                                "envFrom":[{"configMapRef":{"name":"c1"}}]}],
                                "imagePullSecrets":[{"name":"s2"}],
                                "volumes":[{"name":"v","projected":{"sources":[{"secret":{"name":"s3"}}]}},
-                                          {"name":"w","secret":{"secretName":"s4"}}]}})")
+                                          {"name":"w","secret":{"secretName":"s4"}},
+                                          {"name":"x","persistentVolumeClaim":{"claimName":"d1"}}]}})")
                 .status,
             201);
     }
@@ -139,9 +140,13 @@ class NodeTest : public RbacTest {
 };
 
 TEST_F(NodeTest, a_node_reads_what_its_pods_name_and_no_more) {
-    constexpr std::string_view named[] = {"secrets/s1",    "secrets/s2",
-                                          "secrets/s3",    "secrets/s4",
-                                          "configmaps/c1", "configmaps/kube-root-ca.crt"};
+    constexpr std::string_view named[] = {"secrets/s1",
+                                          "secrets/s2",
+                                          "secrets/s3",
+                                          "secrets/s4",
+                                          "configmaps/c1",
+                                          "configmaps/kube-root-ca.crt",
+                                          "persistentvolumeclaims/d1"};
     for (const auto what : named) EXPECT_EQ(read(what), 403) << what;
     run_on("n1");
     for (const auto what : named) EXPECT_EQ(read(what), 404) << what;   // allowed, not there
@@ -150,8 +155,35 @@ TEST_F(NodeTest, a_node_reads_what_its_pods_name_and_no_more) {
         EXPECT_EQ(read(what), 403) << what;
     EXPECT_EQ(server.get("/api/v1/namespaces/other/secrets/s1", with("node")).status, 403);
     EXPECT_EQ(server.get("/api/v1/secrets", with("node")).status, 403);
+    EXPECT_EQ(read("persistentvolumeclaims/d2"), 403);
+    EXPECT_EQ(server.get("/api/v1/persistentvolumes", with("node")).status, 403);
     EXPECT_EQ(server.remove(concat(pods, "/a?gracePeriodSeconds=0")).status, 200);
     EXPECT_EQ(read("secrets/s1"), 403);
+}
+
+TEST_F(NodeTest, a_volume_is_read_by_the_node_whose_pod_claims_it) {
+    const auto volume = [&](std::string_view name, std::string_view claim) {
+        EXPECT_EQ(
+            server
+                .post(
+                    "/api/v1/persistentvolumes",
+                    concat(
+                        R"({"metadata":{"name":")", name,
+                        R"("},"spec":{"capacity":{"storage":"1Gi"},"accessModes":["ReadWriteOnce"],"hostPath":{"path":"/d"},"claimRef":{"namespace":"default","name":")",
+                        claim, R"("}}})"))
+                .status,
+            201);
+    };
+    volume("mine", "d1");
+    volume("not-mine", "d2");
+    const auto read_volume = [&](std::string_view name) {
+        return server.get(concat("/api/v1/persistentvolumes/", name), with("node")).status;
+    };
+    EXPECT_EQ(read_volume("mine"), 403);
+    run_on("n1");
+    EXPECT_EQ(read_volume("mine"), 200);
+    EXPECT_EQ(read_volume("not-mine"), 403);
+    EXPECT_EQ(read_volume("none"), 403);
 }
 
 TEST_F(NodeTest, what_another_nodes_pod_names_is_not_its_own) {
@@ -209,6 +241,13 @@ TEST_F(NodeTest, a_node_changes_only_what_is_its_own) {
         server
             .post("/api/v1/nodes",
                   R"({"metadata":{"name":"n1","labels":{"node-restriction.kubernetes.io/a":"b"}}})",
+                  with("node"))
+            .status,
+        403);
+    EXPECT_EQ(
+        server
+            .post("/api/v1/nodes",
+                  R"({"metadata":{"name":"n1","labels":{"node-role.kubernetes.io/master":""}}})",
                   with("node"))
             .status,
         403);
