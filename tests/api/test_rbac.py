@@ -1,5 +1,6 @@
 """Roles and bindings as a user meets them, and what a pod may with its own token."""
 import json
+import subprocess
 
 import pytest
 from cluster import pod
@@ -121,3 +122,73 @@ def test_pods_and_accounts_may_decline_the_token(cluster, namespace):
     missing["metadata"]["namespace"] = namespace
     refused = cluster.apply(missing).fails()
     assert f'error looking up service account {namespace}/none: serviceaccount "none" not found' in refused.err
+
+
+class Node:
+    """Asks the API as the cluster's own node does: with its certificate and nothing else."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.name = cluster.kubectl("get nodes -o name").ok().out.split()[0].removeprefix("node/")
+        self.config = without_identity(cluster)
+
+    def __call__(self, line, stdin=None):
+        words = line.split() if isinstance(line, str) else line
+        pair = f"{self.cluster.root}/agent/pki/client"
+        return self.cluster.kubectl(["--kubeconfig", self.config, "--client-certificate", f"{pair}.crt", "--client-key", f"{pair}.key", *words],
+                                    stdin=stdin)
+
+
+@pytest.fixture
+def node(cluster):
+    return Node(cluster)
+
+
+def test_a_node_reads_what_its_pods_need_and_no_more(cluster, namespace, node):
+    for name in ("mine", "other"):
+        cluster.kubectl(f"create secret generic {name} --from-literal=k=v -n {namespace}").ok()
+        cluster.kubectl(f"create configmap {name} --from-literal=k=v -n {namespace}").ok()
+    refused = node(f"get secret mine -n {namespace}").fails().err
+    assert f'User "system:node:{node.name}" cannot get resource "secrets" in API group "" in the namespace "{namespace}"' in refused
+    manifest = pod("uses", "sleep 600", volumes=[{"name": "v", "secret": {"secretName": "mine"}}])
+    manifest["metadata"]["namespace"] = namespace
+    manifest["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": "mine"}}]
+    cluster.apply(manifest).ok()
+    cluster.wait_ready("uses", namespace=namespace)
+    for what in ("secret mine", "configmap mine", "configmap kube-root-ca.crt"):
+        node(f"get {what} -n {namespace}").ok()
+    for what in ("secret other", "configmap other", "secrets", "configmaps"):
+        assert "forbidden" in node(f"get {what} -n {namespace}").fails().err, what
+    for what in ("secrets", "configmaps", "persistentvolumes", "persistentvolumeclaims", "roles", "deployments"):
+        assert "forbidden" in node(f"get {what} --all-namespaces").fails().err, what
+    cluster.kubectl(f"delete pod uses -n {namespace} --grace-period=0 --force").ok()
+    cluster.eventually("no longer", lambda: node(f"get secret mine -n {namespace}").code != 0)
+
+
+def test_a_node_changes_only_what_is_its_own(cluster, namespace, node):
+    assert f'node "{node.name}" is not allowed to modify labels: node-restriction.kubernetes.io/a' in \
+        node(f"label node {node.name} node-restriction.kubernetes.io/a=b").fails().err
+    assert "is not allowed to modify labels" in node(f"label node {node.name} node-role.kubernetes.io/control-plane=").fails().err
+    assert "is not allowed to modify taints" in node(f"taint node {node.name} a=b:NoSchedule").fails().err
+    node(f"label node {node.name} example.com/own=yes").ok()
+    node(f"label node {node.name} example.com/own-").ok()
+    manifest = pod("p", "sleep 1", nodeName=node.name)
+    manifest["metadata"]["namespace"] = namespace
+    refused = node("create -f - --validate=false", stdin=json.dumps(manifest)).fails().err
+    assert f'pod does not have "kubernetes.io/config.mirror" annotation, node "{node.name}" can only create mirror pods' in refused
+    manifest["spec"]["nodeName"] = "another"
+    cluster.apply(manifest).ok()
+    assert "can only delete pods with spec.nodeName set to itself" in node(f"delete pod p -n {namespace}").fails().err
+    assert "forbidden" in node(["create", "token", "default", "-n", namespace]).fails().err
+
+
+def test_the_anonymous_are_told_what_they_may_not(cluster):
+    server = cluster.kubectl(["config", "view", "-o", "jsonpath={.clusters[0].cluster.server}"]).ok().out
+
+    def ask(path):
+        done = subprocess.run(["curl", "-s", "--cacert", f"{cluster.root}/server/pki/ca.crt", server + path], capture_output=True, text=True, timeout=30)
+        return json.loads(done.stdout)
+    refused = ask("/api/v1/pods")
+    assert (refused["code"], refused["reason"]) == (403, "Forbidden")
+    assert refused["message"] == 'pods is forbidden: User "system:anonymous" cannot list resource "pods" in API group "" at the cluster scope'
+    assert ask("/version")["major"] == "1"
