@@ -13,12 +13,15 @@ constexpr Plugin plugins[] = {
     namespace_lifecycle,                //
     certificate_requester,              //
     default_ingress_class,              //
+    limit_ranger,                       //
     service_account,                    //
     node_restriction,                   //
+    priority,                           //
     default_toleration_seconds,         //
     default_storage_class,              //
     storage_object_in_use_protection,   //
     no_escalation,                      //
+    pod_security,                       //
 };
 
 }   // namespace

@@ -17,5 +17,8 @@ Result<> service_account(Admission& admission);    // every pod has one, and its
 Result<> no_escalation(Admission& admission);      // RBAC: nobody grants what he has not
 Result<> node_restriction(Admission& admission);   // a node changes only what is its own
 Result<> default_toleration_seconds(Admission& admission);
+Result<> limit_ranger(Admission& admission);   // defaults and bounds of what is asked for
+Result<> priority(Admission& admission);       // of pods, from their class
+Result<> pod_security(Admission& admission);   // what a namespace's labels ask of its pods
 
 }   // namespace skiff::apiserver

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "apiserver/api_server.h"
+#include "apiserver/default_objects.h"
 #include "apiserver/default_policy.h"
 #include "apiserver/event_expiry.h"
 #include "base/ipv4.h"
@@ -137,6 +138,8 @@ Result<> serve(const Flags& flags) {
             apiserver::ensure_default_policy(policy, {.compat_2017 = cluster.compat == "2017"});
         !done)
         log_error("the default roles are not complete", {{"error", done.error().message}});
+    if (const auto done = apiserver::ensure_default_objects(policy); !done)
+        log_error("the default objects are not complete", {{"error", done.error().message}});
 
     auto controllers = controllers::make_controllers(
         *executor, random, controllers_options(api, cluster, pki, clock, server->port()));
