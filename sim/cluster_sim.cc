@@ -20,6 +20,7 @@ struct Outcome {
     uint64_t trace = 0;
     uint64_t steps = 0;
     size_t writes = 0;
+    size_t bindings = 0;
     int crashes = 0;
     Duration arrived{};
     std::vector<std::string> broken;
@@ -50,6 +51,7 @@ class Story {
         clear_up(outcome);
         outcome.broken = cluster_.record().broken_promises();
         outcome.writes = cluster_.record().writes();
+        outcome.bindings = cluster_.record().bindings();
         for (auto& agent : agents_) agent.second.reset();
     }
 
@@ -122,7 +124,8 @@ class Story {
             auto document = codec::parse_json(stored.text);
             if (!document) return key;
             const auto& object = document->root;
-            if (!object.text_at({"metadata", "deletionTimestamp"}).empty())
+            if (!object.text_at({"metadata", "deletionTimestamp"}).empty() &&
+                !is_held_volume(key, object))
                 return concat("the end of ", key);
             if (key.starts_with("/registry/namespaces/")) {
                 const auto what = lacks(key.substr(key.rfind('/') + 1));
@@ -148,6 +151,7 @@ class Story {
         }
         if (rooms.size() != static_cast<size_t>(nodes)) return "a node";
         if (const auto what = deployments_not_settled(); !what.empty()) return what;
+        if (const auto what = volumes_not_settled(state); !what.empty()) return what;
         for (const auto& [key, document] : pods)
             if (const auto what = not_settled(key, document.root, rooms); !what.empty())
                 return what;
@@ -276,6 +280,7 @@ Outcome live(uint64_t seed, Disk::Kind disk) {
 
 void live_many(const char* what, Disk::Kind disk, int usual) {
     size_t writes = 0;
+    size_t bindings = 0;
     uint64_t trace = 0;
     int crashes = 0;
     Duration slowest{};
@@ -283,6 +288,7 @@ void live_many(const char* what, Disk::Kind disk, int usual) {
     for (const auto seed : seeds) {
         const auto outcome = live(seed, disk);
         writes += outcome.writes;
+        bindings += outcome.bindings;
         trace = trace * 31 + outcome.trace;
         crashes += outcome.crashes;
         slowest = std::max(slowest, outcome.arrived);
@@ -293,9 +299,11 @@ void live_many(const char* what, Disk::Kind disk, int usual) {
             return;
         }
     }
-    std::printf("%s: %zu worlds, %zu writes, %d crashes, slowest arrival %s, trace %016llx\n", what,
-                seeds.size(), writes, crashes, go_duration(slowest).c_str(),
-                static_cast<unsigned long long>(trace));
+    std::printf(
+        "%s: %zu worlds, %zu writes, %zu claims bound, %d crashes, slowest arrival %s, trace "
+        "%016llx\n",
+        what, seeds.size(), writes, bindings, crashes, go_duration(slowest).c_str(),
+        static_cast<unsigned long long>(trace));
 }
 
 TEST(Cluster, keeps_its_promises_on_the_memory_engine) {

@@ -97,6 +97,7 @@ void Record::take(const store::LogRow& row) {
     if (prefix == "/registry/namespaces/" && !object) check_namespace(row);
     if (creates) check_in_namespace(row);
     if (const auto what = workloads_.take(prefix, row.key, object)) broken(*what);
+    if (const auto what = volumes_.take(prefix, row.key, object)) broken(*what);
     known = {.revision = row.revision, .created = row.created, .text = row.text.value_or("")};
     changes_[prefix].push_back(
         {.revision = row.revision, .key = row.key, .deleted = !object, .creates = creates});

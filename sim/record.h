@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "codec/json.h"
+#include "sim/volume_record.h"
 #include "sim/workload_record.h"
 #include "sim/world.h"
 #include "store/engine.h"
@@ -47,6 +48,7 @@ class Record {
     };
     const std::vector<Change>& changes(const std::string& prefix) { return changes_[prefix]; }
     size_t writes() const { return writes_; }
+    size_t bindings() const { return volumes_.bindings(); }
 
   private:
     struct Node {
@@ -75,6 +77,7 @@ class Record {
     std::map<std::string, Node> nodes_;
     std::map<std::string, Pod> pods_;   // by uid
     WorkloadRecord workloads_;
+    VolumeRecord volumes_;
     std::vector<std::string> broken_;
     int64_t last_id_ = 0;
     size_t writes_ = 0;

@@ -10,6 +10,9 @@ constexpr client::ResourceName namespaces{"", "v1", "namespaces"};
 constexpr client::ResourceName configmaps{"", "v1", "configmaps"};
 constexpr client::ResourceName deployments{"apps", "v1", "deployments"};
 constexpr std::string_view deployment_prefix = "/registry/deployments/";
+constexpr client::ResourceName volumes{"", "v1", "persistentvolumes"};
+constexpr client::ResourceName claims{"", "v1", "persistentvolumeclaims"};
+constexpr std::string_view volume_prefix = "/registry/persistentvolumes/";
 constexpr client::ResourceName node_resource{"", "v1", "nodes"};
 
 }   // namespace
@@ -22,7 +25,8 @@ Users::Users(Cluster& cluster, int nodes)
       transport_{cluster,
                  process_,
                  {.name = "jane", .uid = {}, .groups = {"system:masters"}, .extra = {}}},
-      client_{process_, transport_, "kubectl"} {}
+      client_{process_, transport_, "kubectl"},
+      about_volumes_{world_.chance(0.25)} {}
 
 Users::~Users() { process_.settle(); }
 
@@ -38,7 +42,8 @@ void Users::act() {
 }
 
 void Users::deed() {
-    const auto dice = world_.below(130);
+    const auto dice =
+        about_volumes_ && world_.chance(0.7) ? 130 + world_.below(26) : world_.below(156);
     if (dice < 38) return make_pod(some_namespace());
     if (dice < 48) return remove("pods", "/registry/pods/", false);
     if (dice < 56) return replace_pod();
@@ -50,7 +55,13 @@ void Users::deed() {
     if (dice < 100) return resize();
     if (dice < 108) return make_deployment(some_namespace());
     if (dice < 126) return change_deployment();
-    remove_deployment();
+    if (dice < 130) return remove_deployment();
+    if (dice < 137) return make_volume();
+    if (dice < 146) return make_claims();
+    if (dice < 148) return remove("persistentvolumes", std::string{volume_prefix}, true);
+    if (dice < 153)
+        return remove("persistentvolumeclaims", "/registry/persistentvolumeclaims/", false);
+    reuse_volume();
 }
 
 std::string Users::some_namespace() {
@@ -163,6 +174,50 @@ void Users::remove_deployment() {
     how.propagation_policy = world_.chance(0.5) ? "Foreground" : "Background";
     static_cast<void>(
         client_.remove_text(deployments, {std::string{name_space}, std::string{*name}}, how));
+}
+
+// Sometimes for a claim of that name only, which may be there or not.
+void Users::make_volume() {
+    const auto reserved =
+        world_.chance(0.2)
+            ? concat(R"(,"claimRef":{"namespace":"default","name":"claim-)", world_.below(5), "\"}")
+            : std::string{};
+    const auto name = concat("vol-", world_.below(5));
+    static_cast<void>(client_.create_text(
+        volumes, "",
+        concat(R"({"apiVersion":"v1","kind":"PersistentVolume","metadata":{"name":")", name,
+               R"("},"spec":{"capacity":{"storage":")", 1 + world_.below(4),
+               R"(Gi"},"accessModes":["ReadWriteOnce"],"hostPath":{"path":"/data"})", reserved,
+               "}}")));
+}
+
+// A few at once: they race for what is there. Some ask for a volume by name.
+void Users::make_claims() {
+    const auto name_space = some_namespace();
+    for (auto left = 1 + world_.below(3); left > 0; --left) {
+        const auto wish = world_.chance(0.2)
+                              ? concat(R"(,"volumeName":"vol-)", world_.below(5), "\"")
+                              : std::string{};
+        const auto name = concat("claim-", world_.below(5));
+        static_cast<void>(client_.create_text(
+            claims, name_space,
+            concat(R"({"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":")",
+                   name, R"("},"spec":{"storageClassName":"","accessModes":["ReadWriteOnce"],)",
+                   R"("resources":{"requests":{"storage":")", 1 + world_.below(3), R"(Gi"}})", wish,
+                   "}}")));
+    }
+}
+
+// What was released is given back by hand, as an administrator does.
+void Users::reuse_volume() {
+    const auto key = some_key(std::string{volume_prefix});
+    const auto volume = codec::parse_json(key.empty() ? "{}" : cluster_.record().find(key)->text);
+    if (!volume || volume->root.text_at({"status", "phase"}) != "Released") return make_volume();
+    static_cast<void>(client_.patch_text(
+        volumes, {"", key.substr(volume_prefix.size())}, client::PatchType::Merge,
+        concat(R"({"metadata":{"uid":")", volume->root.text_at({"metadata", "uid"}),
+               R"(","resourceVersion":")", volume->root.text_at({"metadata", "resourceVersion"}),
+               R"("},"spec":{"claimRef":null}})")));
 }
 
 void Users::make_namespace() {

@@ -1,5 +1,6 @@
 // What people do with the cluster while it is tried: pods, namespaces with pods in them, config
-// maps, nodes that become larger and smaller, deployments that are scaled, updated and taken back.
+// maps, nodes that become larger and smaller, deployments that are scaled, updated and taken back,
+// claims for volumes.
 #pragma once
 
 #include <string>
@@ -33,6 +34,9 @@ class Users {
     void make_deployment(const std::string& name_space);
     void change_deployment();
     void remove_deployment();
+    void make_volume();
+    void make_claims();
+    void reuse_volume();
 
     Cluster& cluster_;
     World& world_;
@@ -41,6 +45,7 @@ class Users {
     FaultTransport transport_;
     client::Client client_;
     int left_ = 0;
+    const bool about_volumes_;   // most of what they do
     Duration longest_pause_{};
     int made_ = 0;
 };
