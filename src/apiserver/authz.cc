@@ -92,6 +92,8 @@ constexpr std::array rules{
          "services/status", ""},
     Rule{"user:system:serviceaccount:kube-system:pod-garbage-collector", "get,list,watch,delete",
          "core", "pods,nodes", ""},
+    Rule{"user:system:serviceaccount:kube-system:pod-garbage-collector", "patch,update", "core",
+         "pods/status", ""},
     Rule{"user:system:serviceaccount:kube-system:clusterrole-aggregation-controller",
          "escalate,get,list,watch,patch,update", "rbac.authorization.k8s.io", "clusterroles", ""},
     Rule{"user:system:serviceaccount:kube-system:replicaset-controller",

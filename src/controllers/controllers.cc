@@ -9,6 +9,7 @@
 #include "controllers/namespace_controller.h"
 #include "controllers/namespace_defaults_controller.h"
 #include "controllers/pods.h"
+#include "controllers/pod_gc.h"
 #include "controllers/volume_controller.h"
 #include "controllers/volume_protection.h"
 #include "controllers/workload_controllers.h"
@@ -34,6 +35,7 @@ class AllControllers final : public Controllers {
           volumes_{executor, options_, volume_informers_},
           volume_protection_{executor, options_, volume_informers_, pods_},
           workloads_{executor, random, options_, *reader_, pods_},
+          pod_gc_{executor, random, options_, pods_},
           garbage_collector_{executor, random, options_} {
         if (options_.cluster_services)
             cluster_services_.emplace(executor, options_, service_informers_);
@@ -59,6 +61,7 @@ class AllControllers final : public Controllers {
         volume_protection_.start();
         if (cluster_services_) cluster_services_->start();
         workloads_.start();
+        pod_gc_.start();
         garbage_collector_.start();
         namespaces_.start();
         service_informers_.start();
@@ -83,6 +86,7 @@ class AllControllers final : public Controllers {
     VolumeProtection volume_protection_;
     std::optional<ClusterServicesController> cluster_services_;
     WorkloadControllers workloads_;
+    PodGc pod_gc_;
     GarbageCollector garbage_collector_;
 };
 
