@@ -25,7 +25,7 @@ std::string shown(const client::Plan& plan) {
     for (const auto& write : plan.writes) {
         const bool patch = write.verb == client::Write::Verb::Patch;
         EXPECT_FALSE(write.uid.empty());
-        if (!patch) EXPECT_EQ(write.deletion.grace_period_seconds, 0);
+        EXPECT_EQ(write.deletion.grace_period_seconds.has_value(), !patch);
         append(out, out.empty() ? "" : " ", patch ? "fail:" : "delete:", write.key.name);
     }
     return out;

@@ -63,7 +63,11 @@ def test_a_body_over_three_mebibytes_gets_413(cluster):
 def test_without_credentials_nothing_is_told(cluster):
     server = json.loads(cluster.kubectl("config view --raw -o json").ok().out)["clusters"][0]["cluster"]["server"]
     answer = subprocess.run(["curl", "-skS", "-m", "10", f"{server}/api/v1/secrets", "-w", "\n%{http_code}"], capture_output=True, text=True).stdout
-    assert answer.rsplit("\n", 1)[1] == "401"
+    body, code = answer.rsplit("\n", 1)
+    assert code == "403" and 'User "system:anonymous" cannot list resource "secrets"' in json.loads(body)["message"]
+    wrong = subprocess.run(["curl", "-skS", "-m", "10", "-H", "Authorization: Bearer none", f"{server}/api/v1/secrets", "-w", "\n%{http_code}"],
+                           capture_output=True, text=True).stdout
+    assert wrong.rsplit("\n", 1)[1] == "401"   # who says who he is must prove it
     assert subprocess.run(["curl", "-skS", "-m", "10", f"{server}/readyz"], capture_output=True, text=True).stdout == "ok"
 
 

@@ -34,7 +34,7 @@ def pods(space):
         pod("on-failure", c("main", "true"), restartPolicy="OnFailure"),
         pod("on-failure-again", c("main", fail_once.format("f") + "true", volumeMounts=W), restartPolicy="OnFailure", volumes=[SCRATCH]),
         pod("always", c("main", "exit 0")),
-        pod("deadline", c("main", "sleep 600"), activeDeadlineSeconds=6),
+        pod("deadline", c("main", "sleep 600"), activeDeadlineSeconds=20),
         pod("late", c("main", "sleep 600"), activeDeadlineSeconds=1, restartPolicy="Never",
             initContainers=[c("slow", "sleep 600")]),
         pod("host", c("main", "sleep 600"), c("other", "sleep 601"), readinessGates=[{"conditionType": "example.com/gate"}]),
