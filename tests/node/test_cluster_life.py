@@ -216,15 +216,20 @@ def test_an_exec_without_identity_is_refused(cluster):
         assert answer in ("401", "403"), f"{path}: {answer}"
 
 
-def test_a_bootstrap_token_asks_for_one_certificate_only(cluster):
-    """The node has its certificate, so the token that got it may not ask again."""
-    token = pathlib.Path(cluster.root, "server/bootstrap-token").read_text().split()
-    assert token[2] == "used"
-    server = json.loads(cluster.kubectl("config view --raw -o json").ok().out)["clusters"][0]["cluster"]["server"]
-    url = f"{server}/apis/certificates.k8s.io/v1/certificatesigningrequests"
+def test_a_bootstrap_token_asks_for_one_certificate_only():
+    """The node has its certificate, so the token that got it may not ask again. A cluster of its own: tokens live for ten minutes."""
+    cluster = Cluster()
+    try:
+        cluster.up()
+        token = pathlib.Path(cluster.root, "server/bootstrap-token").read_text().split()
+        assert token[2] == "used"
+        server = json.loads(cluster.kubectl("config view --raw -o json").ok().out)["clusters"][0]["cluster"]["server"]
+        url = f"{server}/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
-    def code(*arguments):
-        return subprocess.run(["curl", "-skS", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", "-H", f"authorization: Bearer {token[0]}",
-                               *arguments, url], capture_output=True, text=True).stdout
-    assert code() == "200"
-    assert code("-X", "POST", "-H", "content-type: application/json", "--data", "{}") == "403"
+        def code(*arguments):
+            return subprocess.run(["curl", "-skS", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", "-H", f"authorization: Bearer {token[0]}",
+                                   *arguments, url], capture_output=True, text=True).stdout
+        assert code() == "200"
+        assert code("-X", "POST", "-H", "content-type: application/json", "--data", "{}") == "403"
+    finally:
+        cluster.reset()
