@@ -36,7 +36,10 @@ class Core final : public Channel::User, public std::enable_shared_from_this<Cor
         if (released_ || channel_->closed()) return true;   // on_end tells, or has told
         channel_->output().append(bytes);
         channel_->flush();
-        full_ = channel_->waiting() > write_mark_bytes;
+        if (channel_->waiting() > write_mark_bytes)
+            full_ = true;
+        else if (full_)
+            drained_later();   // by this very write: the channel will not say so any more
         return !full_;
     }
 
@@ -95,6 +98,14 @@ class Core final : public Channel::User, public std::enable_shared_from_this<Cor
         } else {
             channel_->resume();
         }
+    }
+
+    void drained_later() {
+        loop().post([weak = weak_from_this()] {
+            const auto self = weak.lock();
+            if (!self || self->released_ || self->channel_->waiting() > write_mark_bytes) return;
+            self->writable();
+        });
     }
 
     void tell_end() {
