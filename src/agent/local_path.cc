@@ -14,13 +14,13 @@
 namespace skiff::agent {
 namespace {
 
+using api::bind_completed;
+using api::provisioned_by;
+using api::selected_node;
 using client::ObjectKey;
 using client::Requeue;
 using codec::Json;
 
-constexpr std::string_view bind_completed = "pv.kubernetes.io/bind-completed";
-constexpr std::string_view provisioned_by = "pv.kubernetes.io/provisioned-by";
-constexpr std::string_view selected_node = "volume.kubernetes.io/selected-node";
 constexpr std::string_view hostname_label = "kubernetes.io/hostname";
 constexpr Duration class_retry = std::chrono::seconds{1};
 

@@ -3,20 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include "api/view_testing.h"
 #include "base/text.h"
 #include "codec/json.h"
 
 namespace skiff::agent {
 namespace {
 
-const LocalPathOptions here{.node_name = "n1", .folder = "/root/volumes", .note = {}};
+using api::of;
 
-template <class V>
-V of(std::string_view json) {
-    auto view = api::decode<V>(json);
-    EXPECT_TRUE(view) << json;
-    return view ? *view : V{};
-}
+const LocalPathOptions here{.node_name = "n1", .folder = "/root/volumes", .note = {}};
 
 view::PersistentVolumeClaim claim(std::string_view annotations, std::string_view spec = "") {
     return of<view::PersistentVolumeClaim>(concat(

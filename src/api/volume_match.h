@@ -9,12 +9,24 @@
 
 #include "api/quantity.h"
 #include "api/selectors.h"
+#include "base/text.h"
 #include "codec/json.h"
 
 namespace skiff::api {
 
 inline constexpr std::string_view legacy_class_annotation =
     "volume.beta.kubernetes.io/storage-class";
+inline constexpr std::string_view bind_completed = "pv.kubernetes.io/bind-completed";
+inline constexpr std::string_view provisioned_by = "pv.kubernetes.io/provisioned-by";
+inline constexpr std::string_view selected_node = "volume.kubernetes.io/selected-node";
+
+// The claim that a volume of the pod stands for; "" for other kinds of volumes.
+template <class Pod, class Volume>
+std::string claim_name(const Pod& pod, const Volume& volume) {
+    if (volume.persistentVolumeClaim) return std::string{volume.persistentVolumeClaim->claimName};
+    if (volume.ephemeral) return concat(pod.metadata.name, "-", volume.name);
+    return {};
+}
 
 // The class that a claim or volume belongs to; "" for none. A claim that says nothing has none.
 template <class V>

@@ -1,6 +1,7 @@
 // What a deployment does next, by tables.
 #include <gtest/gtest.h>
 
+#include "api/view_testing.h"
 #include "base/text.h"
 #include "codec/json.h"
 #include "controllers/deployment.h"
@@ -8,14 +9,9 @@
 namespace skiff::controllers {
 namespace {
 
-const WallTime now = *parse_rfc3339("2024-06-01T12:00:00Z");
+using api::of;
 
-template <class V>
-V of(std::string_view json) {
-    auto view = api::decode<V>(json);
-    EXPECT_TRUE(view) << json;
-    return view ? *view : V{};
-}
+const WallTime now = *parse_rfc3339("2024-06-01T12:00:00Z");
 
 std::string template_of(std::string_view image, std::string_view hash = "") {
     return concat(R"({"metadata":{"labels":{"app":"web")",

@@ -1,6 +1,7 @@
 // Keeping up a number of pods, by tables.
 #include <gtest/gtest.h>
 
+#include "api/view_testing.h"
 #include "base/text.h"
 #include "codec/json.h"
 #include "controllers/ownership.h"
@@ -9,14 +10,9 @@
 namespace skiff::controllers {
 namespace {
 
-const WallTime now = *parse_rfc3339("2024-06-01T12:00:00Z");
+using api::of;
 
-template <class V>
-V of(std::string_view json) {
-    auto view = api::decode<V>(json);
-    EXPECT_TRUE(view) << json;
-    return view ? *view : V{};
-}
+const WallTime now = *parse_rfc3339("2024-06-01T12:00:00Z");
 
 // "a" is pending, "a@n" on node n and running, "a@n!" ready there for an hour; "~" made of late;
 // "$9" of that deletion cost, "#3" restarted three times.

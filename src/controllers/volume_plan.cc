@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "api/volume_match.h"
 #include "base/text.h"
 #include "codec/json.h"
 

@@ -7,16 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "api/volume_match.h"
 #include "client/informer.h"
 #include "client/plan.h"
 #include "controllers/volume.h"
 
 namespace skiff::controllers {
 
-inline constexpr std::string_view bind_completed = "pv.kubernetes.io/bind-completed";
+using api::bind_completed;
+using api::provisioned_by;
+using api::selected_node;
 inline constexpr std::string_view bound_by_controller = "pv.kubernetes.io/bound-by-controller";
-inline constexpr std::string_view provisioned_by = "pv.kubernetes.io/provisioned-by";
-inline constexpr std::string_view selected_node = "volume.kubernetes.io/selected-node";
 inline constexpr std::string_view provisioner_annotation =
     "volume.kubernetes.io/storage-provisioner";
 inline constexpr std::string_view legacy_provisioner_annotation =

@@ -81,9 +81,7 @@ std::string claim_text(const view::Pod& pod, const auto& volume, const std::stri
 bool uses_claim(const view::Pod& pod, std::string_view claim) {
     if (pod.spec.nodeName.empty() || is_finished(pod)) return false;
     return std::ranges::any_of(pod.spec.volumes, [&](const auto& volume) {
-        if (volume.persistentVolumeClaim)
-            return std::string_view{volume.persistentVolumeClaim->claimName} == claim;
-        return volume.ephemeral && concat(pod.metadata.name, "-", volume.name) == claim;
+        return api::claim_name(pod, volume) == claim;
     });
 }
 
@@ -118,7 +116,7 @@ EphemeralClaims plan_ephemeral_claims(
     if (pod.metadata.deletionTimestamp || is_finished(pod)) return out;
     for (const auto& volume : pod.spec.volumes) {
         if (!volume.ephemeral || !volume.ephemeral->volumeClaimTemplate) continue;
-        const auto name = concat(pod.metadata.name, "-", volume.name);
+        const auto name = api::claim_name(pod, volume);
         if (const auto has = claim(name)) {
             const auto* owner = controller_of(*has);
             if (!owner || owner->uid != pod.metadata.uid)

@@ -3,18 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include "api/view_testing.h"
 #include "base/text.h"
 #include "codec/json.h"
 
 namespace skiff::controllers {
 namespace {
 
-template <class V>
-V of(std::string_view json) {
-    auto view = api::decode<V>(json);
-    EXPECT_TRUE(view) << json;
-    return view ? *view : V{};
-}
+using api::of;
 
 constexpr std::string_view going = R"(,"deletionTimestamp":"2024-06-01T12:00:00Z")";
 

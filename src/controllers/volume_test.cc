@@ -1,18 +1,14 @@
 // Which claim gets which volume, and what becomes of a volume whose claim goes, by tables.
 #include <gtest/gtest.h>
 
+#include "api/view_testing.h"
 #include "base/text.h"
 #include "controllers/volume_plan.h"
 
 namespace skiff::controllers {
 namespace {
 
-template <class V>
-V of(std::string_view json) {
-    auto view = api::decode<V>(json);
-    EXPECT_TRUE(view) << json;
-    return view ? *view : V{};
-}
+using api::of;
 
 // Spec members that a row replaces come last: the last of two equal names counts nowhere, so they
 // are put together here.

@@ -2,7 +2,6 @@
 
 #include <set>
 
-#include "api/volume_match.h"
 #include "scheduler/node_terms.h"
 
 namespace skiff::scheduler {
@@ -14,12 +13,6 @@ ClassPtr class_named(const std::vector<ClassPtr>& classes, std::string_view name
     const auto found =
         std::ranges::find_if(classes, [&](const auto& one) { return one->metadata.name == name; });
     return found == classes.end() ? nullptr : *found;
-}
-
-std::string claim_name(const view::Pod& pod, const auto& volume) {
-    if (volume.persistentVolumeClaim) return volume.persistentVolumeClaim->claimName;
-    if (volume.ephemeral) return concat(pod.metadata.name, "-", volume.name);
-    return {};
 }
 
 bool reachable(const view::PersistentVolume& volume, const view::Node& node) {
@@ -74,7 +67,7 @@ VolumeNeeds volume_needs(const view::Pod& pod, const VolumeFacts& facts) {
     VolumeNeeds needs;
     std::set<std::string> seen;
     for (const auto& volume : pod.spec.volumes) {
-        const auto name = claim_name(pod, volume);
+        const auto name = api::claim_name(pod, volume);
         if (name.empty() || !seen.insert(name).second) continue;
         const auto claim = facts.claim(pod.metadata.namespace_.view(), name);
         if (!claim && volume.ephemeral)

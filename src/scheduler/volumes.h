@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "api/volume_match.h"
 #include "client/informer.h"
 #include "scheduler/node_info.h"
 
@@ -15,9 +16,8 @@ using ClaimPtr = client::Shared<view::PersistentVolumeClaim>;
 using VolumePtr = client::Shared<view::PersistentVolume>;
 using ClassPtr = client::Shared<view::StorageClass>;
 
-// The controllers' words (controllers/volume_plan.h).
-inline constexpr std::string_view bind_completed = "pv.kubernetes.io/bind-completed";
-inline constexpr std::string_view selected_node = "volume.kubernetes.io/selected-node";
+using api::bind_completed;
+using api::selected_node;
 
 struct VolumeFacts {
     std::function<ClaimPtr(std::string_view name_space, std::string_view name)> claim;

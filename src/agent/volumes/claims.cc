@@ -6,6 +6,7 @@
 #include "agent/local_path.h"
 #include "agent/volumes/mounts.h"
 #include "agent/volumes/volumes.h"
+#include "api/volume_match.h"
 #include "base/os.h"
 #include "base/text.h"
 
@@ -23,7 +24,7 @@ Result<> make_for_everybody(const std::string& path) {
 
 Result<std::string> host_path_of(const view::PersistentVolume& volume) {
     const auto& source = *volume.spec.hostPath;
-    const auto* made_by = volume.metadata.annotations.find("pv.kubernetes.io/provisioned-by");
+    const auto* made_by = volume.metadata.annotations.find(api::provisioned_by);
     if (made_by && std::string_view{*made_by} == local_path_provisioner)
         TRY_OK(make_for_everybody(source.path));
     TRY_OK(check_host_path(source.path, source.type));
@@ -53,9 +54,7 @@ Result<std::string> nfs_path_of(const view::PersistentVolume& volume, const std:
 }   // namespace
 
 std::string claim_name_of(const Pod& pod, const Volume& volume) {
-    if (volume.persistentVolumeClaim) return volume.persistentVolumeClaim->claimName;
-    if (volume.ephemeral) return concat(pod.metadata.name, "-", volume.name);
-    return {};
+    return api::claim_name(pod, volume);
 }
 
 Result<> check_claim(const view::PersistentVolumeClaim& claim,
