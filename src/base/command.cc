@@ -67,6 +67,8 @@ Result<pid_t> spawn(const std::vector<std::string>& arguments, const CommandOpti
     ::posix_spawn_file_actions_adddup2(&actions, in.get(), STDIN_FILENO);
     ::posix_spawn_file_actions_adddup2(&actions, out.get(), STDOUT_FILENO);
     ::posix_spawn_file_actions_adddup2(&actions, error.get(), STDERR_FILENO);
+    // Sockets that were handed to us are not marked to be closed: a daemon (nginx) would keep them.
+    ::posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     ::posix_spawnattr_init(&attributes);
     sigset_t none, all;
     ::sigemptyset(&none);

@@ -148,6 +148,14 @@ TEST_F(Os, a_command_gets_the_environment_it_is_given) {
     EXPECT_EQ(run_command({"cat"})->out, "");
 }
 
+// A daemon that we start must not keep a port that we listen on.
+TEST_F(Os, a_command_gets_no_descriptor_but_the_three) {
+    const Fd inheritable{::open("/dev/zero", O_RDONLY)};
+    ASSERT_GE(inheritable.get(), 3);
+    const auto seen = run_command({"sh", "-c", "readlink /proc/self/fd/* | grep -c /dev/zero"});
+    EXPECT_EQ(trim(seen->out), "0") << seen->out;
+}
+
 TEST_F(Os, commands_that_are_missing_slow_or_loud_fail) {
     EXPECT_EQ(run_command({"no-such-program-x"}).error().reason, Reason::NotFound);
     EXPECT_EQ(run_command({"/etc/passwd"}).error().reason, Reason::Forbidden);

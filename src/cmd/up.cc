@@ -24,6 +24,7 @@
 namespace skiff::cmd {
 namespace {
 
+constexpr auto supervisor_time = std::chrono::seconds{30};
 constexpr auto api_time = std::chrono::seconds{30};
 constexpr auto node_time = std::chrono::seconds{60};
 constexpr uint64_t disk_bytes_min = 200u << 20;
@@ -83,6 +84,18 @@ Result<> check_machine(const std::string& root, bool with_ingress) {
     return {};
 }
 
+// The end of a part's log, for an error that a person reads.
+std::string last_lines(const std::string& path, size_t count) {
+    const auto text = read_file(path);
+    if (!text) return {};
+    auto lines = split(trim(*text), '\n');
+    if (lines.size() > count)
+        lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
+    std::string out;
+    for (const auto line : lines) append(out, "\n    ", line);
+    return out;
+}
+
 Result<> start_supervisor(const Cluster& cluster) {
     TRY_OK(make_directories(cluster.path("log"), 0750));
     TRY_OK(make_directories(cluster.path("run"), 0755));
@@ -106,22 +119,10 @@ Result<> start_supervisor(const Cluster& cluster) {
         return running(cluster.supervisor_pid_file()).has_value() ||
                wait_for_exit(process, Duration::zero());
     };
-    ApiProbe::wait_until(taken, std::chrono::seconds{5});
+    ApiProbe::wait_until(taken, supervisor_time);
     if (running(cluster.supervisor_pid_file())) return {};
-    return fail(Reason::InternalError,
-                concat("the supervisor did not start; see ", options.log_path));
-}
-
-// The end of a part's log, for an error that a person reads.
-std::string last_lines(const std::string& path, size_t count) {
-    const auto text = read_file(path);
-    if (!text) return {};
-    auto lines = split(trim(*text), '\n');
-    if (lines.size() > count)
-        lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
-    std::string out;
-    for (const auto line : lines) append(out, "\n    ", line);
-    return out;
+    return fail(Reason::InternalError, concat("the supervisor did not start; its log ends:",
+                                              last_lines(options.log_path, 3)));
 }
 
 Result<> wait_for_cluster(const Cluster& cluster, ApiProbe& probe, Progress& progress) {
