@@ -12,8 +12,8 @@ namespace {
 using codec::Json;
 
 constexpr Duration approval_time_max = 10min;
-constexpr Duration look_again = 1s;   // should the watch be cut
-constexpr Duration usable_at_least = 5min;
+constexpr Duration look_again = 1s;          // should the watch be cut
+constexpr Duration usable_at_least = 5min;   // or a tenth of its life
 
 std::string file_of(const IdentityOptions& options, CertificateKind kind, std::string_view what) {
     return concat(options.folder, "/", kind == CertificateKind::Client ? "client" : "serving", ".",
@@ -89,7 +89,9 @@ std::optional<net::KeyPair> load_certificate(const IdentityOptions& options, Cer
     auto key = read_file(file_of(options, kind, "key"));
     if (!certificate || !key) return std::nullopt;
     const auto parsed = net::parse_certificate(*certificate);
-    if (!parsed || parsed->not_after < now + usable_at_least) return std::nullopt;
+    if (!parsed) return std::nullopt;
+    const Duration life = parsed->not_after - parsed->not_before;
+    if (parsed->not_after < now + std::min(usable_at_least, life / 10)) return std::nullopt;
     return net::KeyPair{*std::move(certificate), *std::move(key)};
 }
 

@@ -66,12 +66,13 @@ Result<> serve(const Flags& flags) {
     NodeDns dns{cluster, *executor, os_random()};
     dns.open();
     options.cluster_dns = {dns_address(cluster)};
-    const auto ingress = start_ingress(cluster, *executor, os_random(), loop.loop());
+    ComponentCertificates certificates{cluster, *executor};
+    const auto ingress = start_ingress(cluster, certificates, *executor, os_random(), loop.loop());
     if (ingress)
         network.also_release([&ingress](const std::string& pod_uid, Duration timeout) {
             ingress->wait_until_dropped(pod_uid, timeout);
         });
-    const auto storage = start_storage(cluster, *executor, os_random(), loop.loop());
+    const auto storage = start_storage(cluster, certificates, *executor, os_random(), loop.loop());
     options.network = network.hooks();
     options.identified = [&network, &dns](client::Transport& transport) {
         network.begin(transport);

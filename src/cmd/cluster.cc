@@ -24,6 +24,8 @@ namespace {
 constexpr uint16_t default_port = 6443;
 constexpr uint16_t default_agent_port = 10250;
 constexpr int ports_tried_max = 200;
+constexpr Duration certificate_life_min = std::chrono::seconds{10};   // a test's
+constexpr Duration certificate_life_max = std::chrono::hours{24 * 365};
 constexpr uint16_t spare_http_port = 8080;   // of ingresses, where another cluster has 80 and 443
 constexpr uint16_t spare_https_port = 8443;
 
@@ -132,6 +134,7 @@ Result<> save(const Cluster& cluster) {
     put("compat", cluster.compat);
     document.root.set(arena, "ingressHttpPort", codec::Json::integer(cluster.ingress_http_port));
     document.root.set(arena, "ingressHttpsPort", codec::Json::integer(cluster.ingress_https_port));
+    put("certificateLife", go_duration(cluster.certificate_life));
     std::string text;
     codec::write_json_pretty(document.root, text);
     return write_file_atomic(cluster.path("cluster.json"), text + "\n", 0644);
@@ -149,6 +152,15 @@ Result<std::string> wished_compat(std::string_view wished, const std::string& ha
     if (wished == "off") return std::string{};
     if (wished == "2017") return std::string{wished};
     return fail(Reason::Invalid, concat("--compat must be 2017 or off, not '", wished, "'"));
+}
+
+Result<Duration> wished_life(std::string_view wished, Duration has) {
+    if (wished.empty()) return has;
+    const auto life = parse_go_duration(wished);
+    if (life && *life >= certificate_life_min && *life <= certificate_life_max) return *life;
+    return fail(Reason::Invalid, concat("--certificate-life must be a duration of ",
+                                        go_duration(certificate_life_min), " to ",
+                                        go_duration(certificate_life_max), ", not '", wished, "'"));
 }
 
 std::string ingress_ports_text(const Cluster& cluster) {
@@ -194,16 +206,21 @@ Result<> choose_ingress_ports(std::string_view wished, const std::vector<Cluster
 // What may change between one `up` and the next.
 Result<Cluster> with_changes(const ClusterWishes& wishes, Cluster cluster) {
     const auto ports = ingress_ports_text(cluster), compat_before = cluster.compat;
+    const auto life_before = cluster.certificate_life;
     if (!wishes.ingress_ports.empty()) {
         cluster.ingress_http_port = cluster.ingress_https_port = 0;
         TRY_OK(choose_ingress_ports(wishes.ingress_ports, {}, cluster));
     }
     TRY(cluster.compat, wished_compat(wishes.compat, compat_before));
-    const bool other_ports = ingress_ports_text(cluster) != ports;
-    if (!other_ports && cluster.compat == compat_before) return cluster;
+    TRY(cluster.certificate_life, wished_life(wishes.certificate_life, life_before));
+    const char* changed = ingress_ports_text(cluster) != ports      ? "--ingress-ports"
+                          : cluster.compat != compat_before         ? "--compat"
+                          : cluster.certificate_life != life_before ? "--certificate-life"
+                                                                    : nullptr;
+    if (!changed) return cluster;
     if (running(cluster.supervisor_pid_file()))
-        return fail(Reason::Conflict, concat(other_ports ? "--ingress-ports" : "--compat",
-                                             " changes with the next start: `skiff down` first"));
+        return fail(Reason::Conflict,
+                    concat(changed, " changes with the next start: `skiff down` first"));
     TRY_OK(save(cluster));
     return cluster;
 }
@@ -265,6 +282,8 @@ Result<Cluster> load_cluster(const std::string& root) {
     cluster.compat = json.text_at({"compat"});
     cluster.ingress_http_port = number("ingressHttpPort");
     cluster.ingress_https_port = number("ingressHttpsPort");
+    if (const auto life = parse_go_duration(json.text_at({"certificateLife"})))
+        cluster.certificate_life = *life;
     if (cluster.id.empty() || !cluster.port)
         return fail(Reason::InternalError,
                     concat(path, " is not complete; `skiff reset` removes the cluster"));
@@ -311,6 +330,7 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
     cluster.runtime_endpoint = wishes.runtime_endpoint;
     TRY(cluster.compat, wished_compat(wishes.compat, ""));
     TRY_OK(choose_ingress_ports(wishes.ingress_ports, others, cluster));
+    TRY(cluster.certificate_life, wished_life(wishes.certificate_life, cluster.certificate_life));
     TRY_OK(make_directories(cluster.root, 0755));
     TRY_OK(save(cluster));
     return cluster;

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "base/result.h"
+#include "base/time.h"
 
 namespace skiff::cmd {
 
@@ -24,6 +25,7 @@ struct Cluster {
     std::string compat;               // "2017": what manifests of that time take for granted; or ""
     uint16_t ingress_http_port = 0;   // both 0: no ingress controller of the cluster's own
     uint16_t ingress_https_port = 0;
+    Duration certificate_life = std::chrono::hours{24 * 365};   // of all but the CA's
 
     bool has_ingress() const { return ingress_http_port != 0; }
     std::string ingress_folder() const { return path("ingress"); }
@@ -45,7 +47,8 @@ struct ClusterWishes {   // absent ones are chosen
     std::string node_name;
     std::string runtime_endpoint;
     std::string compat;   // "2017", or "off" to end it; may change between one `up` and the next
-    std::string ingress_ports;   // "80,443" or "off"; may change as compat may
+    std::string ingress_ports;      // "80,443" or "off"; may change as compat may
+    std::string certificate_life;   // "2160h"; may change too
 };
 
 // NotFound when there is none at that root.

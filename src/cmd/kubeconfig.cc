@@ -117,13 +117,20 @@ Result<std::string> merge_context(const Caller& caller, const Cluster& cluster, 
     return path;
 }
 
-bool has_context(const Caller& caller, const Cluster& cluster) {
+bool has_context(const Caller& caller, const Cluster& cluster, const Pki& pki) {
     const auto document = load_config(config_path(caller));
-    const auto* contexts = document ? document->root.find("contexts") : nullptr;
-    return contexts && std::ranges::any_of(contexts->items(),
-                                           [name = cluster.context_name()](const auto& entry) {
-                                               return entry.text_at({"name"}) == name;
-                                           });
+    if (!document) return false;
+    const auto has = [&](std::string_view list, const auto& fits) {
+        const auto* entries = document->root.find(list);
+        return entries && std::ranges::any_of(entries->items(), [&](const auto& entry) {
+                   return entry.text_at({"name"}) == cluster.context_name() && fits(entry);
+               });
+    };
+    const auto certificate = base64(pki.admin.certificate_pem);
+    return has("contexts", [](const auto&) { return true; }) &&
+           has("users", [&](const auto& entry) {
+               return entry.text_at({"user", "client-certificate-data"}) == certificate;
+           });
 }
 
 Result<bool> remove_context(const Caller& caller, const Cluster& cluster) {

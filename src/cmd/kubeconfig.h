@@ -24,7 +24,8 @@ std::optional<Caller> caller();   // none when the account has no home
 // Sets cluster, user and context, and the current context where none was set or it was ours.
 // The file and folders made for it belong to the caller. Returns the file's path.
 Result<std::string> merge_context(const Caller& caller, const Cluster& cluster, const Pki& pki);
-bool has_context(const Caller& caller, const Cluster& cluster);
+// With the administrator's certificate of today.
+bool has_context(const Caller& caller, const Cluster& cluster, const Pki& pki);
 Result<bool> remove_context(const Caller& caller,
                             const Cluster& cluster);   // false: it was not there
 

@@ -11,7 +11,6 @@
 #include "base/text.h"
 #include "client/https_transport.h"
 #include "cmd/addresses.h"
-#include "cmd/pki.h"
 #include "ingress/controller.h"
 
 namespace skiff::cmd {
@@ -79,10 +78,11 @@ class RunningIngress final : public NodeIngress {
 
 }   // namespace
 
-std::unique_ptr<NodeIngress> start_ingress(const Cluster& cluster, Executor& executor,
+std::unique_ptr<NodeIngress> start_ingress(const Cluster& cluster,
+                                           ComponentCertificates& certificates, Executor& executor,
                                            Random& random, net::Loop& loop) {
     if (!cluster.has_ingress()) return nullptr;
-    auto tls = component_tls(cluster, "ingress-controller");
+    auto tls = certificates.tls_for("ingress-controller");
     if (tls)
         return std::make_unique<RunningIngress>(cluster, std::move(*tls), executor, random, loop);
     log_error("ingresses are not served", {{"error", tls.error().message}});

@@ -5,6 +5,7 @@
 
 #include "base/executor.h"
 #include "base/random.h"
+#include "cmd/certificate_renewal.h"
 #include "cmd/cluster.h"
 #include "net/loop.h"
 
@@ -19,7 +20,8 @@ class NodeIngress {
 };
 
 // Null where the cluster has none; what keeps it from starting goes to the log.
-std::unique_ptr<NodeIngress> start_ingress(const Cluster& cluster, Executor& executor,
+std::unique_ptr<NodeIngress> start_ingress(const Cluster& cluster,
+                                           ComponentCertificates& certificates, Executor& executor,
                                            Random& random, net::Loop& loop);
 
 }   // namespace skiff::cmd

@@ -3,7 +3,6 @@
 #include "agent/local_path.h"
 #include "base/log.h"
 #include "client/https_transport.h"
-#include "cmd/pki.h"
 
 namespace skiff::cmd {
 namespace {
@@ -35,9 +34,10 @@ class RunningStorage final : public NodeStorage {
 
 }   // namespace
 
-std::unique_ptr<NodeStorage> start_storage(const Cluster& cluster, Executor& executor,
+std::unique_ptr<NodeStorage> start_storage(const Cluster& cluster,
+                                           ComponentCertificates& certificates, Executor& executor,
                                            Random& random, net::Loop& loop) {
-    auto tls = component_tls(cluster, "local-path-provisioner");
+    auto tls = certificates.tls_for("local-path-provisioner");
     if (tls)
         return std::make_unique<RunningStorage>(cluster, std::move(*tls), executor, random, loop);
     log_error("no folders for claims are made", {{"error", tls.error().message}});

@@ -5,6 +5,7 @@
 
 #include "base/executor.h"
 #include "base/random.h"
+#include "cmd/certificate_renewal.h"
 #include "cmd/cluster.h"
 #include "net/loop.h"
 
@@ -16,7 +17,8 @@ class NodeStorage {
 };
 
 // What keeps it from starting goes to the log, and null comes back.
-std::unique_ptr<NodeStorage> start_storage(const Cluster& cluster, Executor& executor,
+std::unique_ptr<NodeStorage> start_storage(const Cluster& cluster,
+                                           ComponentCertificates& certificates, Executor& executor,
                                            Random& random, net::Loop& loop);
 
 }   // namespace skiff::cmd

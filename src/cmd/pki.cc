@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include "base/os.h"
 #include "base/text.h"
 
@@ -10,8 +13,7 @@ namespace {
 
 constexpr auto day = std::chrono::hours{24};
 constexpr auto ca_life = 10 * 365 * day;
-constexpr auto certificate_life = 365 * day;
-constexpr auto backdated = std::chrono::minutes{5};   // for clocks that differ a little
+constexpr Duration backdated_most = std::chrono::minutes{5};
 
 constexpr const char* node_components[] = {"ingress-controller", "local-path-provisioner"};
 
@@ -49,36 +51,66 @@ bool covers(const net::ParsedCertificate& certificate, const net::CertificateReq
 Result<net::KeyPair> ensure_ca(const Names& names, const Cluster& cluster, WallTime now) {
     TRY(const auto found, load(names, "ca"));
     if (found) return *found;
-    TRY(auto ca, net::make_ca(concat("skiff-ca-", cluster.id), now - backdated, now + ca_life));
+    TRY(auto ca,
+        net::make_ca(concat("skiff-ca-", cluster.id), now - backdated_most, now + ca_life));
     TRY_OK(save(names, "ca", ca));
     return ca;
 }
 
-Result<net::KeyPair> ensure_issued(const Names& names, std::string_view name,
-                                   const net::KeyPair& ca, const net::CertificateRequest& subject,
-                                   net::CertificateProfile profile, WallTime now) {
-    TRY(auto found, load(names, name));
-    if (found) {
-        TRY(const auto certificate, net::parse_certificate(found->certificate_pem));
-        if (now < certificate.not_after - certificate_life / 3 && covers(certificate, subject))
-            return *found;
+class Issuer {
+  public:
+    Issuer(const Names& names, const net::KeyPair& ca, Duration life, WallTime now)
+        : names_{names}, ca_{ca}, life_{life}, now_{now} {}
+
+    // The one on disk while more than a third of its life is left and it says what it should.
+    Result<net::KeyPair> ensure(std::string_view name, const net::CertificateRequest& subject,
+                                net::CertificateProfile profile) {
+        TRY(auto found, load(names_, name));
+        if (found) {
+            TRY(const auto certificate, net::parse_certificate(found->certificate_pem));
+            const auto due = certificate.not_after - life_ / 3;
+            if (now_ < due && covers(certificate, subject)) {
+                renew_at_ = std::min(renew_at_, due);
+                return *found;
+            }
+        }
+        profile.not_before = now_ - backdating(life_);
+        profile.not_after = now_ + life_;
+        TRY(auto pair, net::issue(ca_, subject, profile));
+        TRY_OK(save(names_, name, pair));
+        renew_at_ = std::min(renew_at_, now_ + life_ * 2 / 3);
+        return pair;
     }
-    profile.not_before = now - backdated;
-    profile.not_after = now + certificate_life;
-    TRY(auto pair, net::issue(ca, subject, profile));
-    TRY_OK(save(names, name, pair));
-    return pair;
+    WallTime renew_at() const { return renew_at_; }
+
+  private:
+    const Names& names_;
+    const net::KeyPair& ca_;
+    const Duration life_;
+    const WallTime now_;
+    WallTime renew_at_ = WallTime::max();
+};
+
+// `up`, `status` and the server may all find that it is time.
+Result<Fd> lock_folder(const std::string& folder) {
+    Fd lock{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail_errno("lock " + folder, errno);
+    return lock;
 }
 
 }   // namespace
+
+Duration backdating(Duration life) { return std::min(backdated_most, life / 10); }
 
 Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& addresses,
                        Clock& clock) {
     const Names names{cluster.path("server/pki")};
     TRY_OK(make_directories(names.directory, 0700));
+    TRY(const auto lock, lock_folder(names.directory));
     const auto now = clock.now();
     Pki pki;
     TRY(pki.ca, ensure_ca(names, cluster, now));
+    Issuer issuer{names, pki.ca, cluster.certificate_life, now};
     TRY(const auto service_address, first_address(cluster.service_cidr));
     net::CertificateRequest server{
         .common_name = "kube-apiserver",
@@ -88,43 +120,47 @@ Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& a
         .addresses = {"127.0.0.1", "::1", service_address}};
     for (const auto& address : addresses)
         if (address != "127.0.0.1") server.addresses.push_back(address);
-    TRY(pki.server, ensure_issued(names, "apiserver", pki.ca, server, {.server_auth = true}, now));
-    TRY(pki.admin, ensure_issued(names, "admin", pki.ca,
+    TRY(pki.server, issuer.ensure("apiserver", server, {.server_auth = true}));
+    TRY(pki.admin, issuer.ensure("admin",
                                  {.common_name = "kubernetes-admin",
                                   .organizations = {"system:masters"},
                                   .dns_names = {},
                                   .addresses = {}},
-                                 {.client_auth = true}, now));
-    TRY(pki.node_client, ensure_issued(names, "apiserver-kubelet-client", pki.ca,
+                                 {.client_auth = true}));
+    TRY(pki.node_client, issuer.ensure("apiserver-kubelet-client",
                                        {.common_name = "kube-apiserver-kubelet-client",
                                         .organizations = {"system:masters"},
                                         .dns_names = {},
                                         .addresses = {}},
-                                       {.client_auth = true}, now));
+                                       {.client_auth = true}));
     for (const char* account : node_components)
-        TRY_OK(ensure_issued(
-            names, account, pki.ca,
+        TRY_OK(issuer.ensure(
+            account,
             {.common_name = concat("system:serviceaccount:kube-system:", account),
              .organizations = {"system:serviceaccounts", "system:serviceaccounts:kube-system"},
              .dns_names = {},
              .addresses = {}},
-            {.client_auth = true}, now));
+            {.client_auth = true}));
     const auto key_path = names.key("sa");
     if (!file_exists(key_path)) {
         TRY(const auto key, net::make_key_pem());
         TRY_OK(write_file_atomic(key_path, key, 0600));
     }
     TRY(pki.service_account_key_pem, read_file(key_path));
+    pki.renew_at = issuer.renew_at();
     return pki;
 }
 
-Result<std::shared_ptr<net::TlsContext>> component_tls(const Cluster& cluster,
-                                                       const std::string& account) {
+Result<net::KeyPair> component_certificate(const Cluster& cluster, const std::string& account) {
     const Names names{cluster.path("server/pki")};
-    TRY(const auto ca, read_file(names.certificate("ca")));
-    TRY(const auto certificate, read_file(names.certificate(account)));
-    TRY(const auto key, read_file(names.key(account)));
-    return net::make_client_tls(ca, certificate, key);
+    TRY(const auto lock, lock_folder(names.directory));
+    TRY(auto pair, load(names, account));
+    if (pair) return *std::move(pair);
+    return fail(Reason::NotFound, concat("there is no ", names.certificate(account)));
+}
+
+Result<std::string> cluster_ca(const Cluster& cluster) {
+    return read_file(Names{cluster.path("server/pki")}.certificate("ca"));
 }
 
 std::string kubeconfig_text(const Cluster& cluster, const Pki& pki) {

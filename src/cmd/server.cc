@@ -1,5 +1,6 @@
 #include "cmd/server.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include "base/text.h"
 #include "cmd/addresses.h"
 #include "cmd/bootstrap_token.h"
+#include "cmd/certificate_renewal.h"
 #include "cmd/flags.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
@@ -85,11 +87,12 @@ controllers::ControllersOptions controllers_options(apiserver::ApiServer& api,
                        const controllers::CertificateUse& use) -> Result<std::string> {
         const auto now = clock.now();
         if (use.client_auth) TRY_OK(use_bootstrap_token(cluster));
+        const auto life = std::min(use.life, cluster.certificate_life);
         return net::sign_csr(pki.ca, csr,
                              {.server_auth = use.server_auth,
                               .client_auth = use.client_auth,
-                              .not_before = now - std::chrono::minutes{5},
-                              .not_after = now + use.life});
+                              .not_before = now - backdating(life),
+                              .not_after = now + life});
     };
     options.inspect =
         [](const std::string& csr) -> Result<controllers::ControllersOptions::CsrFacts> {
@@ -124,6 +127,8 @@ Result<> serve(const Flags& flags) {
     net::LoopThread second{clock, "api-loop-1"};
     TRY(auto tls, net::make_server_tls(pki.server.certificate_pem, pki.server.key_pem,
                                        pki.ca.certificate_pem));
+    ServerCertificates certificates{cluster, *executor, tls, node_tls};
+    certificates.start(pki);
     TRY(auto listener, listener_of(flags, cluster));
     TRY(auto server, net::make_server({&first.loop(), &second.loop()}, std::move(listener), tls,
                                       api.handler(), {}));

@@ -42,6 +42,8 @@ const std::vector<FlagSpec> up_flags{
      "pods, nodes and config maps, as manifests of 2017 expect; "
      "`off` ends it"},
     {"ingress-ports", "HTTP,HTTPS", "where ingresses are served, or off (default 80,443)"},
+    {"certificate-life", "DURATION",
+     "of each certificate, renewed when a third of it is left (default 8760h)"},
 };
 
 Result<> check_machine(const std::string& root, bool with_ingress) {
@@ -166,7 +168,8 @@ Result<> up(const Flags& flags) {
                          .node_name = flags.text("node-name"),
                          .runtime_endpoint = flags.text("container-runtime-endpoint"),
                          .compat = flags.text("compat"),
-                         .ingress_ports = flags.text("ingress-ports")};
+                         .ingress_ports = flags.text("ingress-ports"),
+                         .certificate_life = flags.text("certificate-life")};
     TRY(wishes.port, flags.port("port", 0));
     TRY(auto machine, lock_machine());
     TRY(const auto cluster, ensure_cluster(wishes, os_random()));
@@ -175,9 +178,9 @@ Result<> up(const Flags& flags) {
     TRY(const auto probe, ApiProbe::make(cluster, pki));
     if (running(cluster.supervisor_pid_file())) {
         if (probe->ready() && probe->node_ready(cluster.node_name).value_or(false)) {
-            // An `up` that was interrupted may not have come to the context.
+            // An `up` that was interrupted may not have come to the context, and it ages.
             const auto who = caller();
-            if (who && !has_context(*who, cluster)) tell_caller(cluster, pki, progress);
+            if (who && !has_context(*who, cluster, pki)) tell_caller(cluster, pki, progress);
             progress.say(concat("The cluster at ", root, " is up already; nothing was changed."));
             return {};
         }
