@@ -12,6 +12,7 @@
 #include "cmd/flags.h"
 #include "cmd/process.h"
 #include "cmd/progress.h"
+#include "cmd/security_status.h"
 
 namespace skiff::cmd {
 namespace {
@@ -145,11 +146,12 @@ int status(const Cluster& cluster) {
 
 int run_status(const std::vector<std::string>& arguments) {
     const auto flags = Flags::parse(
-        arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"}});
+        arguments, {{"root", "DIR", "all state of the cluster (default /var/lib/skiff)"},
+                    {"security", "", "what guards it, and what somebody opened"}});
     if (!flags) return complain(flags.error().message);
     const auto cluster = load_cluster(flags->text("root", default_root));
     if (!cluster) return complain(cluster.error().message);
-    return status(*cluster);
+    return flags->on("security") ? print_security(*cluster) : status(*cluster);
 }
 
 }   // namespace skiff::cmd
