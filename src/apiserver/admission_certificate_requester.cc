@@ -1,16 +1,6 @@
 #include "apiserver/admission_plugins.h"
 
 namespace skiff::apiserver {
-namespace {
-
-Json text_array(const std::vector<std::string>& texts, Arena& arena) {
-    auto array = Json::array();
-    for (const auto& text : texts) array.push(arena, Json::string(arena, text));
-    return array;
-}
-
-}   // namespace
-
 // Who asks for a certificate is the server's to say: signers and approvers go by it.
 Result<> certificate_requester(Admission& admission) {
     const auto& kind = *admission.resource.stored;

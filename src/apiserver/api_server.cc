@@ -5,6 +5,7 @@
 #include "apiserver/local_transport.h"
 #include "apiserver/removed_kinds.h"
 #include "apiserver/status.h"
+#include "apiserver/token_request.h"
 #include "apiserver/version.h"
 #include "apiserver/watch_source.h"
 #include "base/text.h"
@@ -37,9 +38,11 @@ ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor
                  .service_range = range_of(options.service_cidr),
                  .authorizer = &authorizer_}},
       tokens_{std::move(options.service_account_key_pem), options.issuer, clock_},
-      node_proxy_{registry_, std::move(options.node_tls), std::move(options.node_addresses)} {
-    tokens_.set_exists(
-        [this](const TokenSubject& subject) { return token_subject_exists(subject); });
+      node_proxy_{registry_, std::move(options.node_tls), std::move(options.node_addresses)},
+      external_address_{std::move(options.external_address)} {
+    tokens_.set_exists([this](const TokenSubject& subject, std::string_view token) {
+        return token_subject_lives(registry_, subject, token);
+    });
     authenticator_.add(static_tokens(std::move(options.tokens), clock_));
     for (auto& tokens : options.token_authenticators) authenticator_.add(std::move(tokens));
     authenticator_.add([this](std::string_view token) { return tokens_.authenticate(token); });
@@ -47,13 +50,13 @@ ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor
 
 ApiServer::~ApiServer() = default;
 
-bool ApiServer::token_subject_exists(const TokenSubject& subject) const {
-    const auto is = [&](std::string_view plural, std::string_view name, std::string_view uid) {
-        const auto object = registry_.find(registry_.core(plural), subject.name_space, name);
-        return object && object->attributes && object->attributes->uid == uid;
-    };
-    if (!is("serviceaccounts", subject.account, subject.account_uid)) return false;
-    return subject.pod.empty() || is("pods", subject.pod, subject.pod_uid);
+Result<std::string> ApiServer::secret_token(const SecretTokenSubject& of) const {
+    TokenSubject subject;
+    subject.name_space = of.name_space;
+    subject.account = of.account;
+    subject.account_uid = of.account_uid;
+    subject.secret.name = of.secret;
+    return tokens_.issue_for_secret(subject);
 }
 
 net::Handler ApiServer::handler() {
@@ -265,6 +268,25 @@ void ApiServer::dispatch(const CallPtr& call) {
         work();
 }
 
+// OIDC discovery of the issuer of service account tokens.
+bool ApiServer::serve_issuer(const CallPtr& call) {
+    const auto document = [&](std::string body, std::string_view type) {
+        auto response = json_response(200, std::move(body));
+        response.headers.set("content-type", type);
+        response.headers.add("cache-control", "public, max-age=3600");
+        call->answer(std::move(response));
+        return true;
+    };
+    const auto& path = call->info.path;
+    if (path == "/openid/v1/jwks") return document(tokens_.key_set(), "application/jwk-set+json");
+    if (path != "/.well-known/openid-configuration") return false;
+    return document(
+        concat(
+            R"({"issuer":")", tokens_.issuer(), R"(","jwks_uri":"https://)", external_address_,
+            R"(/openid/v1/jwks","response_types_supported":["id_token"],"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["ES256"]})"),
+        "application/json");
+}
+
 bool ApiServer::serve_plain(const CallPtr& call) {
     const auto& path = call->info.path;
     if (call->request.method != "GET" && call->request.method != "HEAD") return false;
@@ -273,6 +295,7 @@ bool ApiServer::serve_plain(const CallPtr& call) {
         call->answer(text_response(200, metrics_.text(store_.statistics())));
         return true;
     }
+    if (serve_issuer(call)) return true;
     const bool ready = path == "/readyz" || path.starts_with("/readyz/");
     if (ready || path == "/healthz" || path == "/livez" || path.starts_with("/livez/")) {
         const bool well = !ready || ready_;
@@ -290,7 +313,7 @@ bool ApiServer::serve_plain(const CallPtr& call) {
     if (path == "/") {
         call->answer(json_response(
             200,
-            R"({"paths":["/api","/api/v1","/apis","/healthz","/livez","/metrics","/openapi/v2","/openapi/v3","/readyz","/version"]})"));
+            R"({"paths":["/.well-known/openid-configuration","/api","/api/v1","/apis","/healthz","/livez","/metrics","/openapi/v2","/openapi/v3","/openid/v1/jwks","/readyz","/version"]})"));
         return true;
     }
     return false;

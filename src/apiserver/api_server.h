@@ -24,12 +24,17 @@ namespace skiff::apiserver {
 struct ApiServerOptions {
     std::string service_account_key_pem;   // P-256; signs service account tokens
     std::string issuer = "https://kubernetes.default.svc.cluster.local";
+    std::string external_address = "kubernetes.default.svc";   // and port: where clients find it
     std::string service_cidr = "10.96.0.0/16";   // where services get their addresses from
     std::vector<StaticToken> tokens;
     std::vector<TokenAuthenticator> token_authenticators;   // asked after those
     std::shared_ptr<net::TlsContext> node_tls;   // towards port 10250; null: no logs, no exec
     // Nodes that are reached at another address than the one they tell: the one on this machine.
     std::map<std::string, std::string, std::less<>> node_addresses;
+};
+
+struct SecretTokenSubject {
+    std::string name_space, account, account_uid, secret;
 };
 
 class ApiServer {
@@ -52,6 +57,8 @@ class ApiServer {
     Result<std::unique_ptr<WatchFeed>> open_watch(const CallPtr& call,
                                                   std::function<void()> notify);
     Registry& registry() { return registry_; }
+    // The content of a Secret of type kubernetes.io/service-account-token.
+    Result<std::string> secret_token(const SecretTokenSubject& of) const;
 
   private:
     void serve(const CallPtr& call);
@@ -59,7 +66,7 @@ class ApiServer {
     void dispatch(const CallPtr& call);
     bool serve_plain(const CallPtr& call);
     bool serve_openapi(const CallPtr& call);
-    bool token_subject_exists(const TokenSubject& subject) const;
+    bool serve_issuer(const CallPtr& call);
 
     store::Store& store_;
     Clock& clock_;
@@ -72,6 +79,7 @@ class ApiServer {
     ServiceAccountTokens tokens_;
     Authenticator authenticator_;
     NodeProxy node_proxy_;
+    std::string external_address_;
     Metrics metrics_;
     std::atomic<bool> ready_{false};
 };

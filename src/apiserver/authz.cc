@@ -61,6 +61,10 @@ constexpr std::array rules{
          "core", "namespaces,namespaces/finalize,namespaces/status", ""},
     Rule{"user:system:serviceaccount:kube-system:service-account-controller",
          "create,get,list,watch", "core", "serviceaccounts,namespaces", ""},
+    Rule{"user:system:serviceaccount:kube-system:serviceaccount-token-controller",
+         "create,get,list,watch,update,patch,delete", "core", "secrets", ""},
+    Rule{"user:system:serviceaccount:kube-system:serviceaccount-token-controller",
+         "get,list,watch,update,patch", "core", "serviceaccounts", ""},
     Rule{"user:system:serviceaccount:kube-system:certificate-controller",
          "get,list,watch,delete,update,patch", "certificates.k8s.io",
          "certificatesigningrequests,certificatesigningrequests/"

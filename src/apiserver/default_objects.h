@@ -1,6 +1,7 @@
 // What every cluster has from its first start on, beside the roles (default_policy.h).
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -10,7 +11,12 @@ namespace skiff::apiserver {
 
 bool is_system_priority_class(std::string_view name);
 
-// Makes what is missing, through a client that may all.
-Result<> ensure_default_objects(client::Client& client);
+struct DefaultObjects {
+    std::string client_ca_pem;   // for kube-system's extension-apiserver-authentication
+    std::string cluster_info;    // a kubeconfig without credentials, for kube-public; "": none
+};
+// Makes what is missing, through a client that may all, and brings the config maps up to date. The
+// namespaces are there.
+Result<> ensure_default_objects(client::Client& client, const DefaultObjects& wanted);
 
 }   // namespace skiff::apiserver

@@ -57,7 +57,10 @@ PolicyObject role_object(std::string_view name, const std::vector<PolicyRule>& r
             text,
             R"(,"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"rbac.authorization.k8s.io/aggregate-to-)",
             aggregates, R"(":"true"}}]}})");
-    return {.resource = "clusterroles", .name = std::string{name}, .text = std::move(text)};
+    return {.resource = "clusterroles",
+            .name_space = {},
+            .name = std::string{name},
+            .text = std::move(text)};
 }
 
 // "group:a,user:b" as subjects.
@@ -78,22 +81,30 @@ std::string subjects_text(std::string_view subjects) {
     return out + "]";
 }
 
-PolicyObject binding_object(std::string_view name, std::string_view subjects) {
-    return {
-        .resource = "clusterrolebindings",
-        .name = std::string{name},
-        .text = concat(
-            R"({"metadata":)", metadata_text_of(name, {}), R"(,"subjects":)",
-            subjects_text(subjects),
-            R"(,"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":")",
-            name, R"("}})")};
+PolicyObject binding_object(std::string_view name, std::string_view subjects, std::string_view role,
+                            std::string_view name_space = {}) {
+    return {.resource = name_space.empty() ? "clusterrolebindings" : "rolebindings",
+            .name_space = std::string{name_space},
+            .name = std::string{name},
+            .text = concat(R"({"metadata":)", metadata_text_of(name, {}), R"(,"subjects":)",
+                           subjects_text(subjects),
+                           R"(,"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":")",
+                           name_space.empty() ? "ClusterRole" : "Role", R"(","name":")", role,
+                           R"("}})")};
 }
 
 void add(std::vector<PolicyObject>& objects, const DefaultRole& role) {
     std::vector<PolicyRule> rules;
     for (const auto& rule : role.rules) rules.push_back(rule_of(rule));
-    objects.push_back(role_object(role.name, rules, role.label, role.aggregates));
-    if (!role.subject.empty()) objects.push_back(binding_object(role.name, role.subject));
+    auto object = role_object(role.name, rules, role.label, role.aggregates);
+    if (!role.name_space.empty()) {
+        object.resource = "roles";
+        object.name_space = role.name_space;
+    }
+    objects.push_back(std::move(object));
+    if (role.subject.empty()) return;
+    objects.push_back(binding_object(role.binding.empty() ? role.name : role.binding, role.subject,
+                                     role.name, role.name_space));
 }
 
 // What Skiff's own controllers may, as roles that can be looked at: the fixed list grants it too.
@@ -106,8 +117,7 @@ void add_controllers(std::vector<PolicyObject>& objects) {
     for (const auto& [name, rules] : by_name) {
         const auto role = concat("system:controller:", name);
         objects.push_back(role_object(role, rules));
-        auto binding = binding_object(role, concat(account_prefix, name));
-        objects.push_back(std::move(binding));
+        objects.push_back(binding_object(role, concat(account_prefix, name), role));
     }
 }
 
@@ -155,13 +165,13 @@ std::optional<std::string> completed_binding(Document& existing, const Json& wan
 }
 
 Result<> ensure(client::Client& client, const PolicyObject& object) {
-    const bool role = object.resource == "clusterroles";
-    const auto& resource = role ? roles_resource : bindings_resource;
-    const client::ObjectKey key{.name_space = {}, .name = object.name};
+    const bool role = object.resource.ends_with("roles");
+    const client::ResourceName resource{"rbac.authorization.k8s.io", "v1", object.resource};
+    const client::ObjectKey key{.name_space = object.name_space, .name = object.name};
     const auto text = client.get_text(resource, key);
     if (!text) {
         if (text.error().reason != Reason::NotFound) return std::unexpected{text.error()};
-        TRY_OK(client.create_text(resource, {}, object.text));
+        TRY_OK(client.create_text(resource, object.name_space, object.text));
         return {};
     }
     TRY(auto existing, codec::parse_json(std::string_view{*text}));
@@ -170,6 +180,16 @@ Result<> ensure(client::Client& client, const PolicyObject& object) {
     const auto whole =
         role ? completed_role(existing, wanted.root) : completed_binding(existing, wanted.root);
     if (whole) TRY_OK(client.update_text(resource, key, *whole));
+    return {};
+}
+
+Result<> ensure_namespace(client::Client& client, std::string_view name) {
+    constexpr client::ResourceName namespaces{"", "v1", "namespaces"};
+    const auto there = client.get_text(namespaces, {.name_space = {}, .name = std::string{name}});
+    if (there) return {};
+    const auto made =
+        client.create_text(namespaces, {}, concat(R"({"metadata":{"name":")", name, R"("}})"));
+    if (!made && made.error().reason != Reason::AlreadyExists) return std::unexpected{made.error()};
     return {};
 }
 
@@ -185,12 +205,15 @@ Result<> remove_if_there(client::Client& client, const client::ResourceName& res
 std::vector<PolicyObject> default_policy(const PolicyOptions& options) {
     std::vector<PolicyObject> objects;
     for (const auto& role : default_roles()) add(objects, role);
+    for (const auto& role : default_namespaced_roles()) add(objects, role);
     add_controllers(objects);
     if (options.compat_2017) add(objects, compat_2017_role());
     return objects;
 }
 
 Result<> ensure_default_policy(client::Client& client, const PolicyOptions& options) {
+    for (const auto& role : default_namespaced_roles())
+        TRY_OK(ensure_namespace(client, role.name_space));
     for (const auto& object : default_policy(options)) TRY_OK(ensure(client, object));
     if (options.compat_2017) return {};
     TRY_OK(remove_if_there(client, bindings_resource, compat_2017_role().name));

@@ -18,14 +18,15 @@ struct PolicyOptions {
 };
 
 struct PolicyObject {
-    std::string resource;   // "clusterroles", "clusterrolebindings"
+    std::string resource;   // "clusterroles", "clusterrolebindings", "roles", "rolebindings"
+    std::string name_space;
     std::string name;
     std::string text;   // JSON
 };
 std::vector<PolicyObject> default_policy(const PolicyOptions& options);
 
-// Writes what is missing, through a client that may all. The relaxation of 2017 goes again where it
-// is no longer asked for.
+// Writes what is missing, namespaces too, through a client that may all. The relaxation of 2017
+// goes again where it is no longer asked for.
 Result<> ensure_default_policy(client::Client& client, const PolicyOptions& options);
 
 }   // namespace skiff::apiserver

@@ -166,6 +166,47 @@ constexpr DefaultRole roles[] = {
      "user:system:kube-controller-manager"},
 };
 
+constexpr std::string_view events = "create,patch,update";
+constexpr std::string_view authentication_map = "extension-apiserver-authentication";
+
+constexpr std::array authentication_reader{
+    Rule{READ, "core", "configmaps", "", authentication_map}};
+constexpr std::array read_secrets{Rule{READ, "core", "secrets"}};
+constexpr std::array cloud_provider{Rule{"create," READ, "core", "configmaps"}};
+constexpr std::array token_cleaner{Rule{READ ",delete", "core", "secrets"},
+                                   Rule{events, "core,events.k8s.io", "events"}};
+constexpr std::array manager_lock{
+    Rule{"watch", "core", "configmaps"},
+    Rule{"get,update", "core", "configmaps", "", "kube-controller-manager"},
+    Rule{"create,get,list,update,watch", "coordination.k8s.io", "leases"}};
+constexpr std::array scheduler_lock{Rule{"watch", "core", "configmaps"},
+                                    Rule{"get,update", "core", "configmaps", "", "kube-scheduler"}};
+constexpr std::array cluster_info_signer{Rule{READ, "core", "configmaps"},
+                                         Rule{"update", "core", "configmaps", "", "cluster-info"},
+                                         Rule{events, "core,events.k8s.io", "events"}};
+
+#define ACCOUNT "user:system:serviceaccount:kube-system:"
+
+constexpr DefaultRole namespaced_roles[] = {
+    {"extension-apiserver-authentication-reader", authentication_reader, "", "",
+     "user:system:kube-controller-manager,user:system:kube-scheduler", "kube-system",
+     "system::extension-apiserver-authentication-reader"},
+    {"system:controller:bootstrap-signer", read_secrets, "", "", ACCOUNT "bootstrap-signer",
+     "kube-system"},
+    {"system:controller:cloud-provider", cloud_provider, "", "", ACCOUNT "cloud-provider",
+     "kube-system"},
+    {"system:controller:token-cleaner", token_cleaner, "", "", ACCOUNT "token-cleaner",
+     "kube-system"},
+    {"system::leader-locking-kube-controller-manager", manager_lock, "", "",
+     "user:system:kube-controller-manager," ACCOUNT "kube-controller-manager," ACCOUNT
+     "leader-election-controller",
+     "kube-system"},
+    {"system::leader-locking-kube-scheduler", scheduler_lock, "", "",
+     "user:system:kube-scheduler," ACCOUNT "kube-scheduler", "kube-system"},
+    {"system:controller:bootstrap-signer", cluster_info_signer, "", "", ACCOUNT "bootstrap-signer",
+     "kube-public"},
+};
+
 constexpr DefaultRole compat_role{
     "skiff:compat-2017", compat_2017, "", "",
     "group:system:serviceaccounts:default,group:system:serviceaccounts:kube-system"};
@@ -173,6 +214,7 @@ constexpr DefaultRole compat_role{
 }   // namespace
 
 std::span<const DefaultRole> default_roles() { return roles; }
+std::span<const DefaultRole> default_namespaced_roles() { return namespaced_roles; }
 const DefaultRole& compat_2017_role() { return compat_role; }
 
 }   // namespace skiff::apiserver

@@ -19,8 +19,11 @@ struct DefaultRole {
     std::string_view label{};        // "edit": gives its rules to the role that gathers these
     std::string_view aggregates{};   // "edit": gathers the rules of all that carry that label
     std::string_view subject{};      // "group:…", "user:…": bound to them by its own name
+    std::string_view name_space{};   // a Role of it
+    std::string_view binding{};      // where the binding has another name
 };
 std::span<const DefaultRole> default_roles();
+std::span<const DefaultRole> default_namespaced_roles();
 const DefaultRole& compat_2017_role();
 
 }   // namespace skiff::apiserver

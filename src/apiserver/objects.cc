@@ -118,4 +118,17 @@ std::string store_name(const ServedResource& resource, std::string_view name_spa
     return resource.namespaced ? concat(name_space, '/', name) : std::string{name};
 }
 
+std::vector<std::string> texts_of(const Json* list) {
+    std::vector<std::string> texts;
+    if (list)
+        for (const auto& item : list->items()) texts.emplace_back(item.text());
+    return texts;
+}
+
+Json text_array(const std::vector<std::string>& texts, Arena& arena) {
+    auto array = Json::array();
+    for (const auto& text : texts) array.push(arena, Json::string(arena, text));
+    return array;
+}
+
 }   // namespace skiff::apiserver

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/schema.h"
 #include "apiserver/catalog.h"
@@ -23,6 +24,9 @@ const Json* metadata_of(const Json& object);     // null when absent
 bool being_deleted(const Json& object);          // has a deletionTimestamp
 bool has_finalizers(const Json& object);
 int64_t generation_of(const Json& object);
+
+std::vector<std::string> texts_of(const Json* list);   // of a list of texts; null: none
+Json text_array(const std::vector<std::string>& texts, Arena& arena);
 
 // The text that the store keeps: apiVersion, kind, metadata first and without resourceVersion.
 struct StoredText {

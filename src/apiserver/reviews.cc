@@ -1,29 +1,12 @@
 #include "apiserver/reviews.h"
 
 #include "api/normalize.h"
-#include "apiserver/node_authorizer.h"
 #include "apiserver/status.h"
+#include "apiserver/token_request.h"
 #include "base/text.h"
 
 namespace skiff::apiserver {
 namespace {
-
-constexpr int64_t token_seconds_default = 3600;
-constexpr int64_t token_seconds_min = 600;
-constexpr int64_t token_seconds_max = 1LL << 32;
-
-std::vector<std::string> texts_of(const Json* list) {
-    std::vector<std::string> texts;
-    if (list)
-        for (const auto& item : list->items()) texts.emplace_back(item.text());
-    return texts;
-}
-
-Json text_array(const std::vector<std::string>& texts, Arena& arena) {
-    auto array = Json::array();
-    for (const auto& text : texts) array.push(arena, Json::string(arena, text));
-    return array;
-}
 
 Json user_info(const User& user, Arena& arena) {
     auto info = Json::object();
@@ -161,80 +144,6 @@ Result<> review_self(Call& call, Document& review) {
     return {};
 }
 
-// The pod a token is bound to must exist, run as the account, and be the one that is meant.
-Result<> bind_token(const Call& call, const Registry& registry, const Json& spec,
-                    TokenSubject& subject) {
-    const auto node = node_of(call.user);   // a node asks for its own pods only
-    const auto* reference = spec.find("boundObjectRef");
-    if (!reference || !reference->is_object()) {
-        if (node.empty()) return {};
-        return fail(Reason::Forbidden, "node requested token not bound to a pod");
-    }
-    if (reference->text_at({"kind"}) != "Pod")
-        return fail(Reason::BadRequest, "spec.boundObjectRef.kind must be Pod");
-    const auto& pods = registry.core("pods");
-    const auto name = reference->text_at({"name"});
-    const auto pod = registry.find(pods, call.info.name_space, name);
-    if (!pod) return std::unexpected{not_found(pods, name)};
-    TRY(const auto document, parse_current(*pod));
-    const auto account = document.root.text_at({"spec", "serviceAccountName"});
-    if ((account.empty() ? std::string_view{"default"} : account) != call.info.name)
-        return fail(Reason::BadRequest,
-                    concat("cannot bind token for serviceaccount \"", call.info.name,
-                           "\" to pod running with different serviceaccount name."));
-    if (!node.empty() && document.root.text_at({"spec", "nodeName"}) != node)
-        return fail(Reason::Forbidden,
-                    "node requested token bound to a pod scheduled on a different node");
-    const auto uid = reference->text_at({"uid"});
-    if (!uid.empty() && uid != metadata_text(document.root, "uid"))
-        return std::unexpected{conflict(
-            pods, name, "the UID in the bound object reference does not match the UID in record")};
-    subject.pod = name;
-    subject.pod_uid = metadata_text(document.root, "uid");
-    return {};
-}
-
-Result<> issue_token(Call& call, const ReviewParts& parts, Document& request) {
-    const auto& accounts = parts.registry.core("serviceaccounts");
-    const auto account = parts.registry.find(accounts, call.info.name_space, call.info.name);
-    if (!account) return std::unexpected{not_found(accounts, call.info.name)};
-    auto& arena = request.arena;
-    auto& spec = request.root.make_object(arena, "spec");
-    TokenSubject subject{.name_space = call.info.name_space,
-                         .account = call.info.name,
-                         .account_uid = account->attributes ? account->attributes->uid : "",
-                         .pod = {},
-                         .pod_uid = {}};
-    TRY_OK(bind_token(call, parts.registry, spec, subject));
-    const auto* asked = spec.find("expirationSeconds");
-    const int64_t seconds = asked && asked->is_integer() ? asked->as_int() : token_seconds_default;
-    if (seconds < token_seconds_min) {
-        return fail(Reason::Invalid, concat("spec.expirationSeconds: Invalid value: ", seconds,
-                                            ": may not specify a duration less than 10 minutes"));
-    }
-    if (seconds > token_seconds_max) {
-        return fail(
-            Reason::Invalid,
-            concat("spec.expirationSeconds: Too long: may not be more than ", token_seconds_max));
-    }
-    auto audiences = texts_of(spec.find("audiences"));
-    if (audiences.empty()) audiences = {parts.tokens.issuer()};
-    const auto& registry = parts.registry.parts();
-    TRY(const auto token, parts.tokens.issue(subject, audiences, std::chrono::seconds{seconds},
-                                             registry.random.uuid()));
-    spec.set_borrowed(arena, "audiences", text_array(audiences, arena));
-    spec.set_borrowed(arena, "expirationSeconds", Json::integer(seconds));
-    auto status = Json::object();
-    status.set(arena, "token", Json::string(arena, token));
-    status.set(arena, "expirationTimestamp",
-               Json::string(arena, rfc3339(registry.clock.now() + std::chrono::seconds{seconds})));
-    request.root.set_borrowed(arena, "status", status);
-    auto& metadata = metadata_of(request.root, arena);
-    metadata.set(arena, "name", Json::string(arena, call.info.name));
-    metadata.set(arena, "namespace", Json::string(arena, call.info.name_space));
-    return {};
-}
-
 // As for what is stored: the path's namespace is the object's.
 Result<> settle_namespace(const Call& call, Document& review) {
     if (!call.resource->namespaced) return {};
@@ -278,7 +187,7 @@ bool serve_review(const CallPtr& call, const ReviewParts& parts) {
                 return std::unexpected{api::invalid_error(kind, "", std::move(causes))};
         }
         TRY_OK([&]() -> Result<> {
-            if (token_request) return issue_token(*call, parts, review);
+            if (token_request) return issue_token(*call, parts.registry, parts.tokens, review);
             if (kind.kind == "SelfSubjectRulesReview") return review_rules(*call, parts, review);
             if (kind.kind == "TokenReview") return review_token(parts, review);
             if (kind.kind == "SelfSubjectReview") return review_self(*call, review);

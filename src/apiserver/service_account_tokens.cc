@@ -1,7 +1,10 @@
 #include "apiserver/service_account_tokens.h"
 
+#include <limits>
+
 #include "base/text.h"
 #include "codec/json.h"
+#include "net/jwk.h"
 #include "net/tls.h"
 
 namespace skiff::apiserver {
@@ -9,10 +12,16 @@ namespace {
 
 constexpr size_t token_bytes_max = 16u << 10;
 constexpr size_t verified_tokens_max = 4096;   // about 1 KiB each
-constexpr std::string_view header = R"({"alg":"ES256","typ":"JWT"})";
+constexpr std::string_view secret_issuer = "kubernetes/serviceaccount";
+constexpr std::string_view secret_claims = "kubernetes.io/serviceaccount/";
 
 int64_t unix_seconds(WallTime time) {
     return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+void append_bound(std::string& out, std::string_view kind, const TokenSubject::Bound& bound) {
+    if (bound.name.empty()) return;
+    append(out, R"(,")", kind, R"(":{"name":")", bound.name, R"(","uid":")", bound.uid, R"("})");
 }
 
 std::string claims_of(const TokenSubject& subject, const std::vector<std::string>& audiences,
@@ -26,11 +35,24 @@ std::string claims_of(const TokenSubject& subject, const std::vector<std::string
     append(out, R"(],"exp":)", now + life.count(), R"(,"iat":)", now, R"(,"iss":)");
     codec::write_json_string(issuer, out);
     append(out, R"(,"jti":")", id, R"(","kubernetes.io":{"namespace":")", subject.name_space, '"');
-    if (!subject.pod.empty())
-        append(out, R"(,"pod":{"name":")", subject.pod, R"(","uid":")", subject.pod_uid, R"("})");
-    append(out, R"(,"serviceaccount":{"name":")", subject.account, R"(","uid":")",
-           subject.account_uid, R"("}},"nbf":)", now, R"(,"sub":"system:serviceaccount:)",
-           subject.name_space, ':', subject.account, R"("})");
+    append_bound(out, "node", subject.node);
+    append_bound(out, "pod", subject.pod);
+    append_bound(out, "secret", subject.secret);
+    append_bound(out, "serviceaccount", {subject.account, subject.account_uid});
+    append(out, R"(},"nbf":)", now, R"(,"sub":"system:serviceaccount:)", subject.name_space, ':',
+           subject.account, R"("})");
+    return out;
+}
+
+std::string claims_in_secret(const TokenSubject& subject) {
+    std::string out = concat(R"({"iss":")", secret_issuer, '"');
+    for (const auto& [claim, value] : {std::pair{"namespace", &subject.name_space},
+                                       std::pair{"secret.name", &subject.secret.name},
+                                       std::pair{"service-account.name", &subject.account},
+                                       std::pair{"service-account.uid", &subject.account_uid}})
+        append(out, R"(,")", secret_claims, claim, R"(":")", *value, '"');
+    append(out, R"(,"sub":"system:serviceaccount:)", subject.name_space, ':', subject.account,
+           R"("})");
     return out;
 }
 
@@ -58,24 +80,78 @@ User user_of(const TokenSubject& subject, std::string_view token_id) {
         .extra = {}};
     if (!token_id.empty())
         user.extra["authentication.kubernetes.io/credential-id"] = {concat("JTI=", token_id)};
-    if (!subject.pod.empty()) {
-        user.extra["authentication.kubernetes.io/pod-name"] = {subject.pod};
-        user.extra["authentication.kubernetes.io/pod-uid"] = {subject.pod_uid};
+    for (const auto& [kind, bound] :
+         {std::pair{"pod", &subject.pod}, std::pair{"node", &subject.node}}) {
+        if (bound->name.empty()) continue;
+        user.extra[concat("authentication.kubernetes.io/", kind, "-name")] = {bound->name};
+        if (!bound->uid.empty())
+            user.extra[concat("authentication.kubernetes.io/", kind, "-uid")] = {bound->uid};
     }
     return user;
 }
 
+TokenSubject subject_in(const codec::Json& claims) {
+    const auto text = [&](std::initializer_list<std::string_view> path) {
+        return std::string{claims.text_at(path)};
+    };
+    const auto bound = [&](std::string_view kind) {
+        return TokenSubject::Bound{.name = text({"kubernetes.io", kind, "name"}),
+                                   .uid = text({"kubernetes.io", kind, "uid"})};
+    };
+    const auto account = bound("serviceaccount");
+    return {.name_space = text({"kubernetes.io", "namespace"}),
+            .account = account.name,
+            .account_uid = account.uid,
+            .pod = bound("pod"),
+            .secret = bound("secret"),
+            .node = bound("node"),
+            .in_secret = false};
+}
+
+TokenSubject secret_subject_in(const codec::Json& claims) {
+    const auto text = [&](std::string_view claim) {
+        return std::string{claims.text_at({concat(secret_claims, claim)})};
+    };
+    return {.name_space = text("namespace"),
+            .account = text("service-account.name"),
+            .account_uid = text("service-account.uid"),
+            .pod = {},
+            .secret = {.name = text("secret.name"), .uid = {}},
+            .node = {},
+            .in_secret = true};
+}
+
 }   // namespace
+
+ServiceAccountTokens::ServiceAccountTokens(std::string key_pem, std::string issuer, Clock& clock)
+    : key_pem_{std::move(key_pem)}, issuer_{std::move(issuer)}, clock_{clock} {
+    const auto key = net::ec_public_key(key_pem_);
+    const auto id = key ? base64url(net::sha256(key->der)) : std::string{};
+    header_ = concat(R"({"alg":"ES256","kid":")", id, R"(","typ":"JWT"})");
+    key_set_ = R"({"keys":[)";
+    if (key)
+        append(key_set_, R"({"use":"sig","kty":"EC","kid":")", id,
+               R"(","crv":"P-256","alg":"ES256","x":")", base64url(key->x), R"(","y":")",
+               base64url(key->y), R"("})");
+    key_set_ += "]}";
+}
+
+Result<std::string> ServiceAccountTokens::signed_token(std::string_view claims) const {
+    const auto signed_part = concat(base64url(header_), ".", base64url(claims));
+    TRY(const auto signature, net::sign_es256(key_pem_, signed_part));
+    return concat(signed_part, ".", base64url(signature));
+}
 
 Result<std::string> ServiceAccountTokens::issue(const TokenSubject& subject,
                                                 const std::vector<std::string>& audiences,
                                                 std::chrono::seconds life,
                                                 const std::string& id) const {
-    const auto claims = claims_of(subject, audiences.empty() ? std::vector{issuer_} : audiences,
-                                  issuer_, unix_seconds(clock_.now()), life, id);
-    const auto signed_part = concat(base64url(header), ".", base64url(claims));
-    TRY(const auto signature, net::sign_es256(key_pem_, signed_part));
-    return concat(signed_part, ".", base64url(signature));
+    return signed_token(claims_of(subject, audiences.empty() ? std::vector{issuer_} : audiences,
+                                  issuer_, unix_seconds(clock_.now()), life, id));
+}
+
+Result<std::string> ServiceAccountTokens::issue_for_secret(const TokenSubject& subject) const {
+    return signed_token(claims_in_secret(subject));
 }
 
 std::optional<Result<ServiceAccountTokens::Verified>> ServiceAccountTokens::verify(
@@ -88,23 +164,23 @@ std::optional<Result<ServiceAccountTokens::Verified>> ServiceAccountTokens::veri
     if (!claims_json || !head_json || !signature) return std::nullopt;
     const auto claims = codec::parse_json(*claims_json);
     const auto head = codec::parse_json(*head_json);
-    if (!claims || !head || claims->root.text_at({"iss"}) != issuer_) return std::nullopt;
+    if (!claims || !head) return std::nullopt;
+    const bool in_secret = claims->root.text_at({"iss"}) == secret_issuer;
+    if (!in_secret && claims->root.text_at({"iss"}) != issuer_) return std::nullopt;
 
     if (head->root.text_at({"alg"}) != "ES256")
         return std::unexpected{bad("its algorithm is not ES256")};
     const auto right = net::verify_es256(
         key_pem_, token.substr(0, parts[0].size() + 1 + parts[1].size()), *signature);
     if (!right || !*right) return std::unexpected{bad("its signature is wrong")};
-    const auto text = [&](std::initializer_list<std::string_view> path) {
-        return std::string{claims->root.text_at(path)};
-    };
-    Verified verified{.subject = {.name_space = text({"kubernetes.io", "namespace"}),
-                                  .account = text({"kubernetes.io", "serviceaccount", "name"}),
-                                  .account_uid = text({"kubernetes.io", "serviceaccount", "uid"}),
-                                  .pod = text({"kubernetes.io", "pod", "name"}),
-                                  .pod_uid = text({"kubernetes.io", "pod", "uid"})},
+    if (in_secret)
+        return Verified{.subject = secret_subject_in(claims->root),
+                        .audiences = {issuer_},
+                        .id = {},
+                        .expires = std::numeric_limits<int64_t>::max()};
+    Verified verified{.subject = subject_in(claims->root),
                       .audiences = {},
-                      .id = text({"jti"}),
+                      .id = std::string{claims->root.text_at({"jti"})},
                       .expires = number_of(claims->root, "exp"),
                       .not_before = number_of(claims->root, "nbf")};
     if (const auto* audiences = claims->root.find("aud"))
@@ -151,7 +227,7 @@ std::optional<Result<User>> ServiceAccountTokens::authenticate(
     if (verified->not_before > now + 10) return std::unexpected{bad("it is not valid yet")};
     if (!shares_audience(verified->audiences, audiences.empty() ? std::vector{issuer_} : audiences))
         return std::unexpected{bad("it is meant for another audience")};
-    if (exists_ && !exists_(verified->subject))
+    if (exists_ && !exists_(verified->subject, token))
         return std::unexpected{bad("what it is bound to is gone")};
     return user_of(verified->subject, verified->id);
 }

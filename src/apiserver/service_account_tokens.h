@@ -1,4 +1,6 @@
-// Service account tokens: ES256 JSON Web Tokens bound to an account, perhaps a pod (KEP-1205).
+// Service account tokens: ES256 JSON Web Tokens bound to an account, perhaps to a pod, a node or a
+// secret (KEP-1205), and those without an end that stand in Secrets of type
+// kubernetes.io/service-account-token.
 #pragma once
 
 #include <map>
@@ -12,26 +14,37 @@
 
 namespace skiff::apiserver {
 
+inline constexpr std::string_view token_secret_type = "kubernetes.io/service-account-token";
+
 struct TokenSubject {
+    struct Bound {   // "" when bound to no such object
+        std::string name;
+        std::string uid;
+        bool operator==(const Bound&) const = default;
+    };
     std::string name_space;
     std::string account;
     std::string account_uid;
-    std::string pod;   // "" when bound to no pod
-    std::string pod_uid;
+    Bound pod;
+    Bound secret;   // without a uid when the token is the secret's content
+    Bound node;     // beside a pod: where that runs, no condition
+    bool in_secret = false;
 };
 
 class ServiceAccountTokens {
   public:
-    // `exists` tells whether account and pod (when bound) still are what the token says.
-    using Exists = std::function<bool(const TokenSubject& subject)>;
-    ServiceAccountTokens(std::string key_pem, std::string issuer, Clock& clock)
-        : key_pem_{std::move(key_pem)}, issuer_{std::move(issuer)}, clock_{clock} {}
+    // Whether account and what the token is bound to still are what it says.
+    using Exists = std::function<bool(const TokenSubject& subject, std::string_view token)>;
+    ServiceAccountTokens(std::string key_pem, std::string issuer, Clock& clock);
 
     void set_exists(Exists exists) { exists_ = std::move(exists); }
     const std::string& issuer() const { return issuer_; }
+    const std::string& key_set() const { return key_set_; }   // JWKS, as /openid/v1/jwks has it
     Result<std::string> issue(const TokenSubject& subject,
                               const std::vector<std::string>& audiences, std::chrono::seconds life,
                               const std::string& id) const;
+    // What a token Secret holds: good as long as the Secret holds it and the account lives.
+    Result<std::string> issue_for_secret(const TokenSubject& subject) const;
     // Absent: no token of this issuer. `audiences`: those accepted, empty for the API server's own.
     std::optional<Result<User>> authenticate(std::string_view token,
                                              const std::vector<std::string>& audiences = {}) const;
@@ -45,14 +58,17 @@ class ServiceAccountTokens {
         TokenSubject subject;
         std::vector<std::string> audiences;
         std::string id;
-        int64_t expires = 0;
+        int64_t expires = 0;   // of one in a secret: never
         int64_t not_before = 0;
     };
+    Result<std::string> signed_token(std::string_view claims) const;
     std::optional<Result<Verified>> verify(std::string_view token) const;
     void remember(std::string hash, Verified verified) const;
 
     mutable Guarded<std::map<std::string, Verified>> verified_;   // by the token's SHA-256; bounded
     std::string key_pem_;
+    std::string header_;
+    std::string key_set_;
     std::string issuer_;
     Clock& clock_;
     Exists exists_;

@@ -69,6 +69,15 @@ apiserver::User component(std::string_view name) {
     return user;
 }
 
+// What a machine that would join must know: where the API is and who signs for it.
+std::string cluster_info(const Pki& pki, std::string_view address) {
+    return concat(
+        "apiVersion: v1\nkind: Config\nclusters:\n- name: \"\"\n  cluster:\n    server: "
+        "https://",
+        address, "\n    certificate-authority-data: ", base64(pki.ca.certificate_pem),
+        "\ncontexts: null\ncurrent-context: \"\"\npreferences: {}\nusers: null\n");
+}
+
 controllers::ControllersOptions controllers_options(apiserver::ApiServer& api,
                                                     const Cluster& cluster, const Pki& pki,
                                                     Clock& clock, uint16_t port) {
@@ -77,6 +86,10 @@ controllers::ControllersOptions controllers_options(apiserver::ApiServer& api,
         return api.transport_as(component(user));
     };
     options.root_ca_pem = pki.ca.certificate_pem;
+    options.automatic_token_secrets = cluster.compat == "2017";
+    options.secret_token = [&api](const controllers::TokenSecretOf& of) {
+        return api.secret_token({of.name_space, of.account, of.account_uid, of.secret});
+    };
     if (const auto range = parse_ipv4_range(cluster.service_cidr))
         options.cluster_services = {.api_address = primary_address(),
                                     .api_port = port,
@@ -119,6 +132,7 @@ Result<> serve(const Flags& flags) {
                                         .service_cidr = cluster.service_cidr,
                                         .tokens = {},
                                         .node_tls = node_tls};
+    options.external_address = concat(primary_address(), ":", cluster.port);
     options.token_authenticators.push_back(bootstrap_authenticator(cluster, clock));
     options.node_addresses[cluster.node_name] = "127.0.0.1";
     apiserver::ApiServer api{*store, clock, random, *executor, std::move(options)};
@@ -143,7 +157,10 @@ Result<> serve(const Flags& flags) {
             apiserver::ensure_default_policy(policy, {.compat_2017 = cluster.compat == "2017"});
         !done)
         log_error("the default roles are not complete", {{"error", done.error().message}});
-    if (const auto done = apiserver::ensure_default_objects(policy); !done)
+    const apiserver::DefaultObjects objects{
+        .client_ca_pem = pki.ca.certificate_pem,
+        .cluster_info = cluster_info(pki, concat(primary_address(), ":", server->port()))};
+    if (const auto done = apiserver::ensure_default_objects(policy, objects); !done)
         log_error("the default objects are not complete", {{"error", done.error().message}});
 
     auto controllers = controllers::make_controllers(

@@ -10,6 +10,7 @@
 #include "controllers/namespace_defaults_controller.h"
 #include "controllers/pod_gc.h"
 #include "controllers/pods.h"
+#include "controllers/token_controller.h"
 #include "controllers/volume_controller.h"
 #include "controllers/volume_protection.h"
 #include "controllers/workload_controllers.h"
@@ -39,6 +40,7 @@ class AllControllers final : public Controllers {
           garbage_collector_{executor, random, options_} {
         if (options_.cluster_services)
             cluster_services_.emplace(executor, options_, service_informers_);
+        if (options_.secret_token) tokens_.emplace(executor, random, options_);
     }
 
     // Nothing wakes a controller any more before the first of them goes.
@@ -60,6 +62,7 @@ class AllControllers final : public Controllers {
         volumes_.start();
         volume_protection_.start();
         if (cluster_services_) cluster_services_->start();
+        if (tokens_) tokens_->start();
         workloads_.start();
         pod_gc_.start();
         garbage_collector_.start();
@@ -85,6 +88,7 @@ class AllControllers final : public Controllers {
     VolumeController volumes_;
     VolumeProtection volume_protection_;
     std::optional<ClusterServicesController> cluster_services_;
+    std::optional<TokenController> tokens_;
     WorkloadControllers workloads_;
     PodGc pod_gc_;
     GarbageCollector garbage_collector_;

@@ -29,6 +29,10 @@ struct ClusterServices {
     std::string dns_address;           // of the service `kube-dns`: the range's tenth
 };
 
+struct TokenSecretOf {
+    std::string name_space, account, account_uid, secret;
+};
+
 struct ControllersOptions {
     // A transport as that user, e.g. "system:serviceaccount:kube-system:namespace-controller".
     std::function<std::unique_ptr<client::Transport>(std::string_view user)> transport_as;
@@ -43,6 +47,9 @@ struct ControllersOptions {
     };
     std::function<Result<CsrFacts>(const std::string& csr_pem)> inspect;
     std::string root_ca_pem;   // becomes kube-root-ca.crt in every namespace
+    // The content of a Secret with a token of the account; null: no such Secret is filled.
+    std::function<Result<std::string>(const TokenSecretOf& of)> secret_token;
+    bool automatic_token_secrets = false;              // every account has one, as in 2017
     std::optional<ClusterServices> cluster_services;   // absent: they are not made
 };
 
