@@ -26,15 +26,17 @@ constexpr Plugin plugins[] = {
 
 }   // namespace
 
-Error denied(const Admission& admission, std::string_view why) {
+Error denied(const ServedResource& resource, std::string_view name, std::string_view why) {
+    const auto& kind = *resource.kind;
     Error error{.reason = Reason::Forbidden,
-                .message = concat(admission.resource.kind->plural,
-                                  admission.resource.kind->group.empty()
-                                      ? ""
-                                      : concat(".", admission.resource.kind->group),
-                                  " \"", admission.name, "\" is forbidden: ", why)};
-    error.subject = subject_of(admission.resource, admission.name);
+                .message = concat(kind.plural, kind.group.empty() ? "" : concat(".", kind.group),
+                                  " \"", name, "\" is forbidden: ", why)};
+    error.subject = subject_of(resource, name);
     return error;
+}
+
+Error denied(const Admission& admission, std::string_view why) {
+    return denied(admission.resource, admission.name, why);
 }
 
 Result<> admit(Admission& admission) {

@@ -7,6 +7,7 @@ namespace skiff::apiserver {
 
 // Forbidden, as upstream words it: `pods "x" is forbidden: why`.
 Error denied(const Admission& admission, std::string_view why);
+Error denied(const ServedResource& resource, std::string_view name, std::string_view why);
 
 Result<> namespace_lifecycle(Admission& admission);
 Result<> certificate_requester(Admission& admission);   // who asks is the server's to say

@@ -141,11 +141,11 @@ Result<> ApiServer::prepare(Call& call) {
         call.resource = catalog_.find(call.info.group, call.info.version, call.info.resource);
     }
     const auto started = clock_.monotonic();
-    call.on_answer = [this, started, verb = call.info.verb, known = call.resource != nullptr,
-                      resource = call.info.resource](int status) {
+    call.when_answered([this, started, verb = call.info.verb, known = call.resource != nullptr,
+                        resource = call.info.resource](int status) {
         metrics_.count(known_verb(verb), known ? resource : "", status,
                        clock_.monotonic() - started);
-    };
+    });
     auto question = question_of(call.info);
     if (question.name.empty() && question.is_resource && question.verb != "create")
         question.name = selected_name(call.options.field_selector);

@@ -21,7 +21,7 @@ void Call::answer(net::Response response) {
         }
         response.headers.add("warning", concat("299 - \"", quoted, "\""));
     }
-    if (on_answer) on_answer(response.status);
+    tell(response.status);
     if (responder_)
         responder_->send(std::move(response));
     else if (reply_)
@@ -31,9 +31,13 @@ void Call::answer(net::Response response) {
 void Call::upgrade(net::Headers headers,
                    std::function<void(std::unique_ptr<net::RawStream>)> take) {
     if (std::exchange(answered_, true)) return;
-    if (on_answer) on_answer(101);
+    tell(101);
     ASSERT(responder_ != nullptr);
     responder_->upgrade(std::move(headers), std::move(take));
+}
+
+void Call::tell(int status) {
+    for (const auto& told : std::exchange(when_answered_, {})) told(status);
 }
 
 void Call::fail(const Error& error) { answer(error_response(error)); }

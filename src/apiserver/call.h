@@ -43,12 +43,17 @@ class Call {
     void upgrade(net::Headers headers, std::function<void(std::unique_ptr<net::RawStream>)> take);
     bool answered() const { return answered_; }
     net::Responder* responder() { return responder_.get(); }
-    // Told when the answer's status is known: metrics, audit.
-    std::function<void(int status)> on_answer;
+    // Told when the answer's status is known, in this order: metrics, audit, whoever waits.
+    void when_answered(std::function<void(int status)> told) {
+        when_answered_.push_back(std::move(told));
+    }
 
   private:
     std::shared_ptr<net::Responder> responder_;
     std::function<void(net::Response)> reply_;
+    void tell(int status);
+
+    std::vector<std::function<void(int status)>> when_answered_;
     bool answered_ = false;
 };
 using CallPtr = std::shared_ptr<Call>;

@@ -396,10 +396,7 @@ void NodeProxy::stream(const CallPtr& call, net::Endpoint node, std::string targ
         auto* raw = body.get();
         auto keep = body;
         raw->exchange = raw->client->start(std::move(request), std::move(sink));
-        call->on_answer = [keep, previous = std::move(call->on_answer)](int status) mutable {
-            if (previous) previous(status);
-            keep.reset();
-        };
+        call->when_answered([keep](int) mutable { keep.reset(); });
     });
 }
 

@@ -11,6 +11,7 @@ namespace skiff::apiserver {
 namespace {
 
 constexpr int mutation_tries_max = 16;
+constexpr int contended_tries_max = 128;   // where others write the same object beside theirs
 
 }   // namespace
 
@@ -127,10 +128,14 @@ void Registry::commit(const CallPtr& call, const ServedResource& resource,
     }
     transaction.writes.push_back(std::move(write));
     std::ranges::move(mutation->writes, std::back_inserter(transaction.writes));
+    const bool contended = transaction.writes.size() > 1;
     parts_.store.commit(std::move(transaction), [this, call, &resource, mutation, current, name,
-                                                 decide = std::move(decide),
-                                                 tries](Result<store::Committed> done) mutable {
+                                                 decide = std::move(decide), tries,
+                                                 contended](Result<store::Committed> done) mutable {
         if (done) {
+            if (resource.namespaced && (mutation->frees || mutation->what == What::Delete) &&
+                quotas_.guard(cut(name, '/').first))
+                quotas_.freed(cut(name, '/').first);
             // A deletion answers with the last state, under the deletion's revision.
             auto object = done->objects.empty() ? nullptr : done->objects.front();
             if (!object && current) {
@@ -145,7 +150,8 @@ void Registry::commit(const CallPtr& call, const ServedResource& resource,
         const bool moved_on = reason == Reason::Conflict || reason == Reason::NotFound ||
                               reason == Reason::AlreadyExists;
         if (!moved_on) return call->fail(done.error());
-        if (tries + 1 >= mutation_tries_max) return call->fail(conflict(resource, call->info.name));
+        const int tries_max = contended ? contended_tries_max : mutation_tries_max;
+        if (tries + 1 >= tries_max) return call->fail(conflict(resource, call->info.name));
         parts_.executor.post(
             [this, call, &resource, name, decide = std::move(decide), tries]() mutable {
                 try_mutation(call, resource, name, std::move(decide), tries + 1);

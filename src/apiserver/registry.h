@@ -10,6 +10,7 @@
 #include "apiserver/call.h"
 #include "apiserver/catalog.h"
 #include "apiserver/objects.h"
+#include "apiserver/quotas.h"
 #include "apiserver/service_allocator.h"
 #include "base/executor.h"
 #include "base/random.h"
@@ -36,6 +37,7 @@ struct Mutation {
     int status = 200;
     std::vector<store::Precondition> also;   // further conditions of the transaction
     std::vector<store::Write> writes;        // and further writes
+    bool frees = false;                      // quotas have more room afterwards
     std::function<void(Call& call, const store::ObjectPtr& object)> answer;   // else answer_object
 };
 // `current` is null when the key does not exist. May run again on a newer state after a conflict.
@@ -44,7 +46,10 @@ using Decide = std::function<Result<Mutation>(const store::ObjectPtr& current)>;
 class Registry {
   public:
     explicit Registry(RegistryParts parts)
-        : parts_{parts}, services_{parts.store, parts.random, parts.service_range} {}
+        : parts_{parts},
+          services_{parts.store, parts.random, parts.service_range},
+          quotas_{parts.store, parts.catalog, parts.executor} {}
+    Quotas& quotas() { return quotas_; }
 
     // A resource request that was authenticated and authorized; it is answered now or later.
     void serve(const CallPtr& call);
@@ -93,6 +98,7 @@ class Registry {
 
     RegistryParts parts_;
     ServiceAllocator services_;
+    Quotas quotas_;
 };
 
 }   // namespace skiff::apiserver

@@ -251,6 +251,8 @@ Result<Mutation> Registry::plan_create(Call& call, const ServedResource& resourc
             api::invalid_error(*resource.stored, metadata_text(object, "name"), std::move(causes))};
     if (is_service(resource))
         TRY_OK(services_.allocate(object, nullptr, arena, {mutation.also, mutation.writes}));
+    TRY_OK(quotas_.charge(resource, call.info.name_space, nullptr, object,
+                          {mutation.also, mutation.writes}));
     if (rules.warn) rules.warn(object, nullptr, call.warnings);
     mutation.document = std::move(document);
     return mutation;
@@ -262,21 +264,25 @@ void Registry::create(const CallPtr& call) {
         const bool generated = metadata_text(document.root, "name").empty() &&
                                !metadata_text(document.root, "generateName").empty();
         if (generated) {
-            create_generated(call, std::make_shared<Document>(std::move(document)), 0);
+            auto base = std::make_shared<Document>(std::move(document));
+            quotas_.in_turn(call, call->info.name_space,
+                            [this, call, base] { create_generated(call, base, 0); });
             return {};
         }
         const auto name = std::string{metadata_text(document.root, "name")};
         const auto& resource = *call->resource;
         auto shared = std::make_shared<Document>(std::move(document));
-        mutate(call, resource, store_name(resource, call->info.name_space, name),
-               [this, call, shared, &resource,
-                name](const store::ObjectPtr& current) -> Result<Mutation> {
-                   Document copy;
-                   copy.root = shared->root.deep_copy(copy.arena);
-                   TRY(auto mutation, plan_create(*call, resource, std::move(copy)));
-                   if (current) return std::unexpected{already_exists(resource, name)};
-                   return mutation;
-               });
+        const auto decide = [this, call, shared, &resource,
+                             name](const store::ObjectPtr& current) -> Result<Mutation> {
+            Document copy;
+            copy.root = shared->root.deep_copy(copy.arena);
+            TRY(auto mutation, plan_create(*call, resource, std::move(copy)));
+            if (current) return std::unexpected{already_exists(resource, name)};
+            return mutation;
+        };
+        quotas_.in_turn(call, call->info.name_space, [this, call, &resource, name, decide] {
+            mutate(call, resource, store_name(resource, call->info.name_space, name), decide);
+        });
         return {};
     });
 }
@@ -385,6 +391,8 @@ Result<Mutation> Registry::plan_update(Call& call, const ServedResource& resourc
         mutation.what = Mutation::What::Keep;
         return mutation;
     }
+    TRY(mutation.frees, quotas_.charge(resource, call.info.name_space, &old_copy, object,
+                                       {mutation.also, mutation.writes}));
     if (!call.applies) {
         const auto manager = manager_of(call);
         api::record_update(

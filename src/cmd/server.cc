@@ -169,6 +169,7 @@ Result<> serve(const Flags& flags) {
     auto scheduler = scheduler::make_scheduler(*executor, random, *scheduler_transport);
     apiserver::EventExpiry event_expiry{api.registry()};
     event_expiry.start();
+    api.registry().quotas().start();
     controllers->start();
     scheduler->start();
 
