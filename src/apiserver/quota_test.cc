@@ -108,10 +108,9 @@ TEST_F(QuotaTest, what_is_too_much_is_refused_and_room_comes_back) {
 
 TEST_F(QuotaTest, before_its_first_count_a_quota_holds_too) {
     EXPECT_EQ(server.config_map("first").status, 201);
-    EXPECT_EQ(
-        server.post(quotas, R"({"metadata":{"name":"q"},"spec":{"hard":{"configmaps":"1"}}})")
-            .status,
-        201);
+    EXPECT_EQ(server.post(quotas, R"({"metadata":{"name":"q"},"spec":{"hard":{"configmaps":"1"}}})")
+                  .status,
+              201);
     EXPECT_EQ(server.config_map("second").status, 403);
 }
 
@@ -123,9 +122,10 @@ TEST_F(QuotaTest, pods_must_say_what_is_bounded_and_an_ended_one_leaves_room) {
               "pods \"a\" is forbidden: failed quota: q: must specify limits.memory for: c; "
               "requests.cpu for: c");
     const auto body = [](std::string_view name, std::string_view cpu) {
-        return concat(R"({"metadata":{"name":")", name,
-                      R"("},"spec":{"containers":[{"name":"c","image":"i","resources":{"requests":{"cpu":")",
-                      cpu, R"("},"limits":{"memory":"10Mi"}}}]}})");
+        return concat(
+            R"({"metadata":{"name":")", name,
+            R"("},"spec":{"containers":[{"name":"c","image":"i","resources":{"requests":{"cpu":")",
+            cpu, R"("},"limits":{"memory":"10Mi"}}}]}})");
     };
     const auto pods = "/api/v1/namespaces/default/pods";
     const auto large = server.post(pods, body("a", "1100m"));
@@ -148,7 +148,11 @@ TEST_F(QuotaTest, a_service_that_takes_ports_later_is_counted_then) {
     quota("q", R"({"services.nodeports":"1"})");
     const auto services = "/api/v1/namespaces/default/services";
     EXPECT_EQ(
-        server.post(services, R"({"metadata":{"name":"s"},"spec":{"ports":[{"port":1,"name":"a"},{"port":2,"name":"b"}]}})").status,
+        server
+            .post(
+                services,
+                R"({"metadata":{"name":"s"},"spec":{"ports":[{"port":1,"name":"a"},{"port":2,"name":"b"}]}})")
+            .status,
         201);
     const auto refused = server.merge(concat(services, "/s"), R"({"spec":{"type":"NodePort"}})");
     EXPECT_EQ(refused.status, 403);
@@ -157,8 +161,9 @@ TEST_F(QuotaTest, a_service_that_takes_ports_later_is_counted_then) {
 
 TEST_F(QuotaTest, a_dry_run_takes_nothing) {
     quota("q", R"({"configmaps":"1"})");
-    EXPECT_EQ(server.post("/api/v1/namespaces/default/configmaps?dryRun=All",
-                          R"({"metadata":{"name":"a"}})")
+    EXPECT_EQ(server
+                  .post("/api/v1/namespaces/default/configmaps?dryRun=All",
+                        R"({"metadata":{"name":"a"}})")
                   .status,
               201);
     EXPECT_EQ(used("q"), R"({"configmaps":"0"})");
@@ -175,9 +180,7 @@ TEST_F(QuotaTest, many_at_once_never_get_past_the_bound) {
         auto response = std::make_shared<net::Response>();
         struct Counter final : net::Responder {
             std::shared_ptr<int> made, refused;
-            void send(net::Response answer) override {
-                ++*(answer.status == 201 ? made : refused);
-            }
+            void send(net::Response answer) override { ++*(answer.status == 201 ? made : refused); }
             void upgrade(net::Headers,
                          std::function<void(std::unique_ptr<net::RawStream>)>) override {}
             void on_gone(std::function<void()>) override {}

@@ -13,10 +13,13 @@ namespace {
 using api::Quantity;
 using codec::Json;
 
-constexpr std::array<std::string_view, 7> plain_counts{
-    "configmaps",     "persistentvolumeclaims", "replicationcontrollers",
-    "resourcequotas", "secrets",                "services",
-    "pods"};
+constexpr std::array<std::string_view, 7> plain_counts{"configmaps",
+                                                       "persistentvolumeclaims",
+                                                       "replicationcontrollers",
+                                                       "resourcequotas",
+                                                       "secrets",
+                                                       "services",
+                                                       "pods"};
 constexpr std::array<std::string_view, 3> compute{"cpu", "memory", "ephemeral-storage"};
 constexpr std::string_view class_suffix = ".storageclass.storage.k8s.io/";
 
@@ -25,8 +28,7 @@ bool is(const api::Kind& kind, std::string_view plural) {
 }
 
 bool has_plain_count(const api::Kind& kind) {
-    return kind.group.empty() &&
-           std::ranges::find(plain_counts, kind.plural) != plain_counts.end();
+    return kind.group.empty() && std::ranges::find(plain_counts, kind.plural) != plain_counts.end();
 }
 
 void add(ResourceAmounts& into, std::string name, const Quantity& amount) {
@@ -185,8 +187,7 @@ bool quota_concerns(const api::Kind& stored, const ResourceAmounts& hard) {
         if (is(stored, "persistentvolumeclaims")) return storage;
         if (!is(stored, "pods") || storage) return false;
         return name.starts_with("requests.") || name.starts_with("limits.") ||
-               name.starts_with("hugepages-") ||
-               std::ranges::find(compute, name) != compute.end();
+               name.starts_with("hugepages-") || std::ranges::find(compute, name) != compute.end();
     });
 }
 
@@ -214,10 +215,10 @@ std::string quota_unsaid(const ResourceAmounts& hard, const api::Kind& stored, c
     for (const std::string_view name :
          {"cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory"}) {
         if (!hard.contains(name)) continue;
-        const auto [list, resource] = name.starts_with("limits.") ? std::pair{"limits", name.substr(7)}
-                                      : name.starts_with("requests.")
-                                          ? std::pair{"requests", name.substr(9)}
-                                          : std::pair{"requests", name};
+        const auto [list, resource] =
+            name.starts_with("limits.")     ? std::pair{"limits", name.substr(7)}
+            : name.starts_with("requests.") ? std::pair{"requests", name.substr(9)}
+                                            : std::pair{"requests", name};
         std::set<std::string> silent;
         for (const std::string_view containers : {"containers", "initContainers"})
             if (const auto* all = spec->find(containers))
@@ -225,8 +226,8 @@ std::string quota_unsaid(const ResourceAmounts& hard, const api::Kind& stored, c
                     if (!container.at_path({"resources", list, resource}))
                         silent.emplace(container.text_at({"name"}));
         if (silent.empty()) continue;
-        append(out, out.empty() ? "" : "; ", name, " for: ",
-               join(std::vector<std::string>(silent.begin(), silent.end()), ","));
+        append(out, out.empty() ? "" : "; ", name,
+               " for: ", join(std::vector<std::string>(silent.begin(), silent.end()), ","));
     }
     return out;
 }

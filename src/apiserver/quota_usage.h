@@ -1,4 +1,5 @@
-// What an object uses of the resources that a ResourceQuota bounds, and which quotas count it. Pure.
+// What an object uses of the resources that a ResourceQuota bounds, and which quotas count it.
+// Pure.
 #pragma once
 
 #include <string>

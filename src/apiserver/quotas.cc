@@ -96,16 +96,15 @@ struct Quotas::State : std::enable_shared_from_this<State> {
                 continue;
             if (!quota_concerns(*resource.stored, hard)) continue;
             store.view(resource.resource)
-                .scan(concat(name_space, "/"), {},
-                      [&](std::string_view, const store::ObjectPtr& object) {
-                          const auto document = parse_current(*object);
-                          if (document &&
-                              quota_scopes_match(quota, *resource.stored, document->root))
-                              add_amounts(used, masked(quota_usage(*resource.stored,
-                                                                   document->root),
-                                                       hard));
-                          return true;
-                      });
+                .scan(
+                    concat(name_space, "/"), {},
+                    [&](std::string_view, const store::ObjectPtr& object) {
+                        const auto document = parse_current(*object);
+                        if (document && quota_scopes_match(quota, *resource.stored, document->root))
+                            add_amounts(
+                                used, masked(quota_usage(*resource.stored, document->root), hard));
+                        return true;
+                    });
         }
         return used;
     }
@@ -144,8 +143,8 @@ struct Quotas::State : std::enable_shared_from_this<State> {
             transaction.preconditions.push_back(as_read(name, *object));
             transaction.writes.push_back(write_of(*quota, name));
             store.commit(std::move(transaction),
-                         [weak = weak_from_this(), space = std::string{name_space}](
-                             const Result<store::Committed>& done) {
+                         [weak = weak_from_this(),
+                          space = std::string{name_space}](const Result<store::Committed>& done) {
                              const auto self = weak.lock();
                              if (self && !done && done.error().reason == Reason::Conflict)
                                  self->later(space, recount_delay_min);
@@ -178,10 +177,10 @@ struct Quotas::State : std::enable_shared_from_this<State> {
         const auto quota = parse_current(*object);
         if (!quota || settled(quota->root)) return;
         later(namespace_in(name), Duration{});
-        executor.after(second_look, [weak = weak_from_this(), space = std::string{
-                                                                  namespace_in(name)}] {
-            if (const auto self = weak.lock()) self->later(space, recount_delay_min);
-        });
+        executor.after(second_look,
+                       [weak = weak_from_this(), space = std::string{namespace_in(name)}] {
+                           if (const auto self = weak.lock()) self->later(space, recount_delay_min);
+                       });
     }
 
     void open_watch() {
@@ -256,9 +255,7 @@ bool Quotas::guard(std::string_view name_space) const {
            state_->store.view(state_->quotas.resource).count(concat(name_space, "/")) > 0;
 }
 
-void Quotas::freed(std::string_view name_space) {
-    state_->later(name_space, recount_delay_min);
-}
+void Quotas::freed(std::string_view name_space) { state_->later(name_space, recount_delay_min); }
 
 size_t Quotas::recount_now(std::string_view name_space) { return state_->recount(name_space); }
 
@@ -279,10 +276,10 @@ namespace {
 Error exceeded(const ServedResource& resource, const Json& object, std::string_view quota,
                const ResourceAmounts& delta, const ResourceAmounts& used,
                const ResourceAmounts& over) {
-    return denied(resource, metadata_text(object, "name"),
-                  concat("exceeded quota: ", quota, ", requested: ",
-                         quota_text(masked(delta, over)), ", used: ",
-                         quota_text(masked(used, over)), ", limited: ", quota_text(over)));
+    return denied(
+        resource, metadata_text(object, "name"),
+        concat("exceeded quota: ", quota, ", requested: ", quota_text(masked(delta, over)),
+               ", used: ", quota_text(masked(used, over)), ", limited: ", quota_text(over)));
 }
 
 ResourceAmounts bounds_passed(const ResourceAmounts& delta, const ResourceAmounts& used,
@@ -311,41 +308,40 @@ Result<bool> Quotas::charge(const ServedResource& resource, std::string_view nam
                          : std::string{};
     bool frees = false;
     Result<> checked{};
-    state_->each(concat(name_space, "/"), [&](std::string_view name,
-                                              const store::ObjectPtr& object) {
-        auto quota = parse_stored(*object);
-        if (!checked || !quota || name == own) return;
-        const auto hard = hard_of(quota->root);
-        if (!quota_concerns(kind, hard)) return;
-        const bool counts = quota_scopes_match(quota->root, kind, after);
-        const bool counted = before && quota_scopes_match(quota->root, kind, *before);
-        const auto quota_name = metadata_text(quota->root, "name");
-        if (const auto unsaid = counts && !before ? quota_unsaid(hard, kind, after) : "";
-            !unsaid.empty()) {
-            checked = std::unexpected{
-                denied(resource, metadata_text(after, "name"),
-                       concat("failed quota: ", quota_name, ": must specify ", unsaid))};
-            return;
-        }
-        const auto delta =
-            difference(counts ? masked(usage, hard) : ResourceAmounts{},
-                       counted ? masked(usage_before, hard) : ResourceAmounts{});
-        const bool more = std::ranges::any_of(
-            delta, [](const auto& entry) { return entry.second > Quantity{}; });
-        if (!more) {
-            frees |= !delta.empty();
-            return;
-        }
-        auto used = state_->used_of(quota->root, name_space);
-        if (const auto over = bounds_passed(delta, used, hard); !over.empty()) {
-            checked = std::unexpected{exceeded(resource, after, quota_name, delta, used, over)};
-            return;
-        }
-        add_amounts(used, delta);
-        set_status(*quota, used);
-        claims.also.push_back(state_->as_read(name, *object));
-        claims.writes.push_back(state_->write_of(*quota, name));
-    });
+    state_->each(
+        concat(name_space, "/"), [&](std::string_view name, const store::ObjectPtr& object) {
+            auto quota = parse_stored(*object);
+            if (!checked || !quota || name == own) return;
+            const auto hard = hard_of(quota->root);
+            if (!quota_concerns(kind, hard)) return;
+            const bool counts = quota_scopes_match(quota->root, kind, after);
+            const bool counted = before && quota_scopes_match(quota->root, kind, *before);
+            const auto quota_name = metadata_text(quota->root, "name");
+            if (const auto unsaid = counts && !before ? quota_unsaid(hard, kind, after) : "";
+                !unsaid.empty()) {
+                checked = std::unexpected{
+                    denied(resource, metadata_text(after, "name"),
+                           concat("failed quota: ", quota_name, ": must specify ", unsaid))};
+                return;
+            }
+            const auto delta = difference(counts ? masked(usage, hard) : ResourceAmounts{},
+                                          counted ? masked(usage_before, hard) : ResourceAmounts{});
+            const bool more = std::ranges::any_of(
+                delta, [](const auto& entry) { return entry.second > Quantity{}; });
+            if (!more) {
+                frees |= !delta.empty();
+                return;
+            }
+            auto used = state_->used_of(quota->root, name_space);
+            if (const auto over = bounds_passed(delta, used, hard); !over.empty()) {
+                checked = std::unexpected{exceeded(resource, after, quota_name, delta, used, over)};
+                return;
+            }
+            add_amounts(used, delta);
+            set_status(*quota, used);
+            claims.also.push_back(state_->as_read(name, *object));
+            claims.writes.push_back(state_->write_of(*quota, name));
+        });
     TRY_OK(std::move(checked));
     return frees;
 }

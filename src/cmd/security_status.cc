@@ -77,11 +77,9 @@ int status_for_nobody(const std::string& ca_pem, uint16_t port, const std::strin
     if (!tls) return 0;
     const auto executor = make_thread_pool(os_clock(), {.threads_max = 2, .name = "nobody"});
     net::LoopThread loop{os_clock(), "nobody-loop"};
-    auto client = net::make_http_client(loop.loop(), {.host = "127.0.0.1",
-                                                      .port = port,
-                                                      .unix_path = {},
-                                                      .tls = *tls,
-                                                      .prefer_http2 = false});
+    auto client = net::make_http_client(
+        loop.loop(),
+        {.host = "127.0.0.1", .port = port, .unix_path = {}, .tls = *tls, .prefer_http2 = false});
     const auto answer = net::fetch(*executor, loop.loop(), *client,
                                    {.target = target, .timeout = std::chrono::seconds{5}});
     const auto gone = executor->make_waiter();
@@ -169,10 +167,10 @@ void roles(ApiProbe& api, std::vector<SecurityCheck>& checks) {
                         });
     if (!read) return checks.push_back({State::Look, "the bindings of roles cannot be read", ""});
     checks.push_back({State::On, "authorization: Node, RBAC", "roles and bindings as stored"});
-    checks.push_back(all.everything.empty()
-                         ? SecurityCheck{State::On, "nobody but system:masters may do everything", ""}
-                         : SecurityCheck{State::Look, "cluster-admin was given away",
-                                         shown(all.everything)});
+    checks.push_back(
+        all.everything.empty()
+            ? SecurityCheck{State::On, "nobody but system:masters may do everything", ""}
+            : SecurityCheck{State::Look, "cluster-admin was given away", shown(all.everything)});
     checks.push_back(
         all.nobody.empty()
             ? SecurityCheck{State::On, "who has no identity reads versions and health only", ""}
@@ -190,14 +188,14 @@ SecurityCheck pod_security(ApiProbe& api) {
         if (level.empty() || level == "privileged") open.emplace_back(name);
     });
     if (!read) return {State::Look, "the namespaces cannot be read", ""};
-    if (open.empty())
-        return {State::On, "every namespace enforces a Pod Security Standard", ""};
+    if (open.empty()) return {State::On, "every namespace enforces a Pod Security Standard", ""};
     return {State::Off, "namespaces let any pod in",
             concat(shown(open), ": kubectl label namespace NAME ", enforce_label, "=baseline")};
 }
 
 SecurityCheck relaxed(const Cluster& cluster) {
-    if (cluster.compat.empty()) return {State::On, "service accounts have no rights by default", ""};
+    if (cluster.compat.empty())
+        return {State::On, "service accounts have no rights by default", ""};
     return {State::Look, concat("--compat=", cluster.compat, " gives service accounts rights"),
             "`skiff down`, then `skiff up --compat off`"};
 }
@@ -233,8 +231,8 @@ int print_security(const Cluster& cluster) {
         const char* state = check.state == State::On    ? "on"
                             : check.state == State::Off ? "off"
                                                         : "look";
-        std::printf("%-5s %s%s%s\n", state, check.what.c_str(), check.detail.empty() ? "" : "\n      ",
-                    check.detail.c_str());
+        std::printf("%-5s %s%s%s\n", state, check.what.c_str(),
+                    check.detail.empty() ? "" : "\n      ", check.detail.c_str());
         if (check.state == State::Look) code = 3;
     }
     return code;

@@ -1,5 +1,5 @@
-// `skiff status --security`: what guards this cluster, looked at from outside where it can be, after
-// the sections of the CIS Kubernetes Benchmark that apply to it.
+// `skiff status --security`: what guards this cluster, looked at from outside where it can be,
+// after the sections of the CIS Kubernetes Benchmark that apply to it.
 #pragma once
 
 #include "cmd/cluster.h"
