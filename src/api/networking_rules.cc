@@ -11,6 +11,7 @@
 #include "api/kind_rules.h"
 #include "api/names.h"
 #include "api/pod_validation.h"
+#include "api/special_addresses.h"
 #include "base/ipv4.h"
 #include "base/text.h"
 
@@ -152,23 +153,6 @@ void validate_networkpolicy(const Json& policy, const Json*, Causes& causes) {
         if (types[i].text() != "Ingress" && types[i].text() != "Egress")
             add_not_supported(causes, path.child("policyTypes", i), types[i].text(),
                               {"Ingress", "Egress"});
-}
-
-void validate_no_special_address(std::string_view ip, const FieldPath& path, Causes& causes) {
-    Range address;
-    address.six = ip.find(':') != ip.npos;
-    inet_pton(address.six ? AF_INET6 : AF_INET, std::string{ip}.c_str(), address.address.data());
-    const auto in = [&](std::string_view range) { return parse_range(range)->contains(address); };
-    if (in("0.0.0.0/32") || in("::/128"))
-        add_invalid(causes, path, ip, concat("may not be unspecified (", ip, ")"));
-    if (in("127.0.0.0/8") || in("::1/128"))
-        add_invalid(causes, path, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
-    if (in("169.254.0.0/16") || in("fe80::/10"))
-        add_invalid(causes, path, ip,
-                    "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
-    if (in("224.0.0.0/24") || in("ff02::/16"))
-        add_invalid(causes, path, ip,
-                    "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
 }
 
 void validate_domain(std::string_view name, const FieldPath& path, Causes& causes) {

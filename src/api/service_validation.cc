@@ -7,6 +7,7 @@
 #include "api/json_fields.h"
 #include "api/names.h"
 #include "api/pod_validation.h"
+#include "api/special_addresses.h"
 #include "base/ipv4.h"
 #include "base/text.h"
 
@@ -115,18 +116,7 @@ void validate_cluster_ips(const Json& spec, const FieldPath& path, Causes& cause
 void validate_external_ip(std::string_view ip, const FieldPath& path, Causes& causes) {
     if (const auto problem = check_format(Format::Ip, ip); !problem.empty())
         return add_invalid(causes, path, ip, problem);
-    const auto four = parse_ipv4(ip);
-    if (four == 0u || ip == "::")
-        add_invalid(causes, path, ip,
-                    concat("may not be unspecified (", four ? "0.0.0.0" : "::", ")"));
-    if ((four && *four >> 24 == 127) || ip == "::1")
-        add_invalid(causes, path, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
-    if (four && *four >> 16 == 0xa9fe)
-        add_invalid(causes, path, ip,
-                    "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
-    if (four && *four >> 8 == 0xe00000)
-        add_invalid(causes, path, ip,
-                    "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
+    validate_no_special_address(ip, path, causes);
 }
 
 // What only makes sense towards the outside.

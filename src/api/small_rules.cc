@@ -5,6 +5,7 @@
 #include "api/json_fields.h"
 #include "api/kind_rules.h"
 #include "api/names.h"
+#include "api/special_addresses.h"
 
 namespace skiff::api {
 namespace {
@@ -33,8 +34,10 @@ void validate_endpoint_addresses(const Json& subset, std::string_view list, cons
     const auto addresses = field(subset, list).items();
     for (size_t i = 0; i < addresses.size(); ++i) {
         const FieldPath entry = path.child(list, i);
-        if (const auto ip = text_of(addresses[i], "ip"); !ip.empty())
+        if (const auto ip = text_of(addresses[i], "ip"); !ip.empty()) {
             add_unless_ok(causes, entry.child("ip"), ip, check_format(Format::Ip, ip));
+            validate_no_special_address(ip, entry.child("ip"), causes);
+        }
         if (const auto host = text_of(addresses[i], "hostname"); !host.empty())
             add_unless_ok(causes, entry.child("hostname"), host, check_dns1123_label(host));
     }

@@ -1,5 +1,7 @@
 """Pods reach each other and the host, and are reached."""
 import http.server
+import pathlib
+import socket
 import subprocess
 import threading
 
@@ -71,3 +73,37 @@ def test_a_deleted_pod_gives_its_address_back(space):
     space.until_ready("brief")
     space.kubectl("delete pod brief --grace-period=0 --force").ok()
     space.eventually("interface gone", lambda: subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout.count("\n") <= interfaces)
+
+
+def test_nobody_beside_the_machine_reaches_its_loopback(space):
+    """CVE-2020-8558: with route_localnet on, a neighbour may send to 127.0.0.1; without our table this very test gets in."""
+    name, reach = "skiff-beside", "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).recv(9).decode())"
+    inside = ("ip", "netns", "exec", name)
+
+    def run(*command, check=True):
+        return subprocess.run(command, check=check, capture_output=True, text=True)
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        def serve():
+            while True:
+                try:
+                    with listener.accept()[0] as stream:
+                        stream.sendall(b"open")
+                except OSError:
+                    return
+        threading.Thread(target=serve, daemon=True).start()
+        port = str(listener.getsockname()[1])
+        try:
+            run("ip", "netns", "add", name)
+            run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
+            run("ip", "address", "add", "198.18.77.1/30", "dev", name)
+            run("ip", "link", "set", name, "up")
+            pathlib.Path(f"/proc/sys/net/ipv4/conf/{name}/route_localnet").write_text("1")
+            run(*inside, "ip", "address", "add", "198.18.77.2/30", "dev", "eth0")
+            run(*inside, "ip", "link", "set", "eth0", "up")
+            run(*inside, "ip", "route", "add", "127.0.0.1/32", "via", "198.18.77.1")
+            run(*inside, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet")
+            assert run(*inside, "python3", "-c", reach, "198.18.77.1", port).stdout == "open\n"
+            assert "TimeoutError" in run(*inside, "python3", "-c", reach, "127.0.0.1", port, check=False).stderr
+        finally:
+            run("ip", "netns", "del", name, check=False)
+            run("ip", "link", "del", name, check=False)
