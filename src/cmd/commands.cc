@@ -12,6 +12,7 @@
 #include "cmd/agent_role.h"
 #include "cmd/cluster.h"
 #include "cmd/down.h"
+#include "cmd/encryption.h"
 #include "cmd/flags.h"
 #include "cmd/image.h"
 #include "cmd/kubeconfig.h"
@@ -65,6 +66,7 @@ constexpr std::array verbs{
     Verb{"reset", "stop it and remove all that it ever made on this machine", run_reset},
     Verb{"kubeconfig", "print the admin kubeconfig; --path prints where it is", run_kubeconfig},
     Verb{"image", "import FILE | list: images on this node without a registry", run_image},
+    Verb{"encryption", "status | rotate: the keys that Secrets are sealed with", run_encryption},
     Verb{"server", "the server's role in the foreground", run_server},
     Verb{"agent", "the node agent's role in the foreground", run_agent},
     Verb{"version", "print the version", run_version},

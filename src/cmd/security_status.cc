@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/os.h"
 #include "base/text.h"
 #include "cmd/addresses.h"
 #include "cmd/api_probe.h"
 #include "cmd/bootstrap_token.h"
+#include "cmd/encryption.h"
 #include "cmd/progress.h"
 #include "codec/json.h"
 
@@ -193,6 +195,15 @@ SecurityCheck pod_security(ApiProbe& api) {
             concat(shown(open), ": kubectl label namespace NAME ", enforce_label, "=baseline")};
 }
 
+// CIS 1.2.27 and 1.2.28.
+SecurityCheck encryption(const Cluster& cluster) {
+    if (too_open(encryption_path(cluster), 077).empty() && file_exists(encryption_path(cluster)))
+        return {State::On, "Secrets are sealed on the disk (AES-256-GCM)",
+                concat("keys in ", encryption_path(cluster), "; skiff encryption rotate")};
+    return {State::Look, "the keys of Secrets are open to others or gone",
+            encryption_path(cluster)};
+}
+
 SecurityCheck relaxed(const Cluster& cluster) {
     if (cluster.compat.empty())
         return {State::On, "service accounts have no rights by default", ""};
@@ -217,7 +228,9 @@ std::vector<SecurityCheck> security_checks(const Cluster& cluster, const Pki& pk
         return checks;
     }
     roles(**api, checks);
-    checks.push_back({State::On, "admission: NodeRestriction, LimitRanger, Pod Security", ""});
+    checks.push_back(
+        {State::On, "admission: NodeRestriction, LimitRanger, ResourceQuota, Pod Security", ""});
+    checks.push_back(encryption(cluster));
     checks.push_back(pod_security(**api));
     return checks;
 }

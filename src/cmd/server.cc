@@ -15,6 +15,7 @@
 #include "cmd/addresses.h"
 #include "cmd/bootstrap_token.h"
 #include "cmd/certificate_renewal.h"
+#include "cmd/encryption.h"
 #include "cmd/flags.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
@@ -37,9 +38,13 @@ const std::vector<FlagSpec> server_flags{
     {"listen-fd", "N", "an inherited listening socket instead"},
 };
 
-Result<std::unique_ptr<store::Store>> open_database(const Cluster& cluster, Executor& executor) {
+Result<std::unique_ptr<store::Store>> open_database(const Cluster& cluster, Executor& executor,
+                                                    const store::StaleKeys& stale) {
     TRY_OK(make_directories(cluster.path("server"), 0700));
     TRY(auto engine, store::open_sqlite({.path = cluster.database(), .vfs = {}}));
+    TRY(auto keys, ensure_encryption_keys(cluster, os_random()));
+    engine =
+        store::seal_engine(std::move(engine), secrets_cipher(std::move(keys), os_random()), stale);
     store::StoreOptions options;
     options.describe = &apiserver::ApiServer::describe;
     options.fatal = [](const Error& error) {
@@ -125,7 +130,8 @@ Result<> serve(const Flags& flags) {
     auto& random = os_random();
     TRY(const auto pki, ensure_pki(cluster, machine_addresses(), clock));
     const auto executor = make_thread_pool(clock, {.threads_max = 16, .name = "server"});
-    TRY(const auto store, open_database(cluster, *executor));
+    const auto stale = std::make_shared<std::set<std::string, std::less<>>>();
+    TRY(const auto store, open_database(cluster, *executor, stale));
     TRY(auto node_tls, net::make_client_tls(pki.ca.certificate_pem, pki.node_client.certificate_pem,
                                             pki.node_client.key_pem));
     apiserver::ApiServerOptions options{.service_account_key_pem = pki.service_account_key_pem,
@@ -146,6 +152,8 @@ Result<> serve(const Flags& flags) {
     TRY(auto listener, listener_of(flags, cluster));
     TRY(auto server, net::make_server({&first.loop(), &second.loop()}, std::move(listener), tls,
                                       api.handler(), {}));
+    if (const auto done = reseal(*executor, *store, *stale); !done)
+        log_error("not every Secret is sealed anew", {{"error", done.error().message}});
     api.set_ready(true);
     log_info("the API is served",
              {{"port", server->port()}, {"revision", store->revision().value}});
