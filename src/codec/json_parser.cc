@@ -75,7 +75,7 @@ class JsonParser {
         if (text.size() > text_bytes_max)
             return fail(Reason::BadRequest, "the JSON text is too large");
         begin_ = arena_.array<char>(text.size() + padding_bytes);
-        std::memcpy(begin_, text.data(), text.size());
+        if (!text.empty()) std::memcpy(begin_, text.data(), text.size());
         std::memset(begin_ + text.size(), 0, padding_bytes);
         at_ = begin_;
         end_ = begin_ + text.size();

@@ -113,6 +113,8 @@ TEST(CodecJson, a_syntax_error_says_what_and_where) {
     }
 }
 
+TEST(CodecJson, a_text_that_is_nowhere_is_empty) { EXPECT_FALSE(parse_json(std::string_view{})); }
+
 TEST(CodecJson, depth_is_bounded) {
     const auto nested = [](size_t depth) {
         return std::string(depth, '[') + std::string(depth, ']');

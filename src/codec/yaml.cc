@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "codec/utf8.h"
+#include "codec/yaml_lookahead.h"
 #include "codec/yaml_scalar.h"
 
 namespace skiff::codec {
@@ -35,6 +36,22 @@ std::string_view text_of(fy_token* token) {
     size_t size = 0;
     const char* text = token ? fy_token_get_text(token, &size) : nullptr;
     return text ? std::string_view{text, size} : std::string_view{};
+}
+
+// libfyaml reads on behind the text's end when there is a NUL in a block scalar.
+Result<> check_characters(std::string_view text) {
+    for (size_t at = 0; at < text.size();) {
+        const auto length = utf8_length(text.substr(at, 4));
+        if (length > 0 && is_yaml_character(text.substr(at, length))) {
+            at += length;
+            continue;
+        }
+        const auto line = std::ranges::count(text.substr(0, at), '\n') + 1;
+        return fail(Reason::BadRequest,
+                    concat("yaml: line ", line, ": ",
+                           length ? "control characters are not allowed" : "invalid UTF-8"));
+    }
+    return {};
 }
 
 class YamlReader {
@@ -75,6 +92,7 @@ class YamlReader {
 
     Arena& arena_;
     const ParseOptions& options_;
+    std::string_view text_;
     std::vector<Frame> frames_;
     std::unordered_map<std::string_view, std::optional<Json>> anchors_;   // nullopt: still open
     std::optional<Json> root_;
@@ -83,15 +101,9 @@ class YamlReader {
 };
 
 Result<Json> YamlReader::read(std::string_view text) {
-    for (size_t at = 0; at < text.size();) {
-        const auto length =
-            static_cast<unsigned char>(text[at]) < 0x80 ? size_t{1} : utf8_length(text.substr(at));
-        if (length == 0) {
-            const auto line = std::ranges::count(text.substr(0, at), '\n');
-            return fail(Reason::BadRequest, concat("yaml: line ", line + 1, ": invalid UTF-8"));
-        }
-        at += length;
-    }
+    if (text.empty()) return Json{};   // libfyaml wants a pointer
+    TRY_OK(check_characters(text));
+    text_ = text;
     alias_bytes_left_ = alias_bytes_free + alias_bytes_per_input_byte * text.size();
     // Errors are collected; without this libfyaml prints them.
     fy_diag_cfg quiet{};
@@ -108,6 +120,17 @@ Result<Json> YamlReader::read(std::string_view text) {
                                                                           &fy_parser_destroy};
     if (!parser || fy_parser_set_string(parser.get(), text.data(), text.size()) != 0)
         return fail(Reason::InternalError, "yaml: no reader could be made");
+    YamlLookahead lookahead{text, options_.depth_max};
+    const auto look = [&](size_t at) -> Step {
+        const auto problem = lookahead.check(at);
+        if (problem.empty()) return {};
+        const auto before = text.substr(0, lookahead.at());
+        const auto line = before.rfind('\n') + 1;   // 0 without one
+        return wrong({static_cast<int>(std::ranges::count(before, '\n')) + 1,
+                      static_cast<int>(before.size() - line) + 1},
+                     problem);
+    };
+    TRY_OK(look(0));
     for (;;) {
         fy_event* event = fy_parser_parse(parser.get());
         if (!event) break;
@@ -116,6 +139,8 @@ Result<Json> YamlReader::read(std::string_view text) {
         const fy_mark* at = fy_event_start_mark(event);
         TRY_OK(take(*event, at ? Mark{at->line + 1, at->column + 1} : Mark{}));
         if (event->type == FYET_STREAM_END) break;
+        const fy_mark* end = fy_event_end_mark(event);
+        if (end) TRY_OK(look(end->input_pos));
     }
     if (fy_parser_get_stream_error(parser.get())) return syntax_error(*diagnostics);
     return root_.value_or(Json{});
@@ -210,9 +235,15 @@ Result<> YamlReader::scalar(fy_event& event, Mark mark) {
 
 Result<YamlReader::Scalar> YamlReader::scalar_value(fy_event& event, Mark mark) {
     fy_token* token = event.scalar.value;
-    const auto text = text_of(token);
+    const auto style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
+    std::string unquoted;
+    if (style == FYSS_SINGLE_QUOTED) {
+        const fy_mark* start = fy_event_start_mark(&event);
+        unquoted = single_quoted_yaml(text_.substr(start ? start->input_pos : text_.size()));
+    }
+    const auto text = style == FYSS_SINGLE_QUOTED ? std::string_view{unquoted} : text_of(token);
     const auto tag = text_of(event.scalar.tag);
-    const bool plain = !token || fy_token_scalar_style(token) == FYSS_PLAIN;
+    const bool plain = style == FYSS_PLAIN;
     const auto string = [&](std::string_view value) { return Scalar{Json::string(arena_, value)}; };
     constexpr std::string_view yaml_tag = "tag:yaml.org,2002:";
     const auto kind = tag.starts_with(yaml_tag) ? tag.substr(yaml_tag.size())
@@ -304,10 +335,14 @@ Result<> YamlReader::place(Json value, std::string_view anchor, Mark mark) {
 bool is_printable(std::string_view text, std::string_view allowed) {
     for (const std::string_view odd : {"\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xef\xbb\xbf"})
         if (text.find(odd) != text.npos) return false;
-    return std::ranges::all_of(text, [&](char c) {
-        return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) ||
-               allowed.find(c) != allowed.npos;
-    });
+    while (!text.empty()) {
+        const auto character = text.substr(0, std::max<size_t>(1, utf8_length(text)));
+        const bool control = static_cast<unsigned char>(character[0]) < 0x20;
+        if (control ? allowed.find(character) == allowed.npos : !is_yaml_character(character))
+            return false;
+        text.remove_prefix(character.size());
+    }
+    return true;
 }
 
 bool stands_plain(std::string_view text) {
@@ -372,10 +407,28 @@ class YamlWriter {
         write_scalar(value, indent + 2);
     }
     void write_text(std::string_view text) {
-        if (stands_plain(text))
+        if (stands_plain(text)) {
             out_ += text;
-        else
-            write_json_string(text, out_);
+            return;
+        }
+        std::string quoted;
+        write_json_string(text, quoted);
+        for (std::string_view rest = quoted; !rest.empty();) {
+            const auto character = rest.substr(0, std::max<size_t>(1, utf8_length(rest)));
+            rest.remove_prefix(character.size());
+            if (is_yaml_character(character)) {
+                out_ += character;
+            } else {
+                escape(character);
+            }
+        }
+    }
+    // DEL, U+0080 to U+009F, U+FFFE and U+FFFF, which JSON has as they are.
+    void escape(std::string_view character) {
+        const auto last = static_cast<unsigned char>(character.back());
+        const bool high = character.size() == 3;
+        const char code = static_cast<char>(high ? last | 0x40 : last);
+        append(out_, high ? "\\uff" : "\\u00", hex({&code, 1}));
     }
     void write_scalar(const Json& value, size_t indent) {
         if (!value.is_string()) return write_json(value, out_);
@@ -398,6 +451,17 @@ class YamlWriter {
 }   // namespace
 
 Result<Document> parse_yaml(std::string_view text, const ParseOptions& options) {
+    // JSON is YAML, and what most clients send; as such it costs a twentieth.
+    const auto first = text.find_first_not_of(" \t\r\n");
+    if (first != std::string_view::npos && (text[first] == '{' || text[first] == '[')) {
+        std::vector<std::string> duplicates;
+        auto json =
+            parse_json(text, {.depth_max = options.depth_max, .duplicate_keys = &duplicates});
+        if (json && (duplicates.empty() || options.duplicate_keys)) {
+            if (options.duplicate_keys) *options.duplicate_keys = std::move(duplicates);
+            return json;
+        }
+    }
     Document document;
     TRY(document.root, YamlReader(document.arena, options).read(text));
     return document;

@@ -98,4 +98,42 @@ bool is_ambiguous_yaml(std::string_view text) {
            text.find_first_not_of("0123456789-+:.,_ tTzZeE") == text.npos;
 }
 
+bool is_yaml_character(std::string_view character) {
+    const auto byte = [&](size_t at) { return static_cast<unsigned char>(character[at]); };
+    if (character.size() == 1)
+        return (byte(0) >= 0x20 && byte(0) != 0x7f) || byte(0) == '\t' || byte(0) == '\n' ||
+               byte(0) == '\r';
+    if (character.size() == 2) return byte(0) != 0xc2 || byte(1) >= 0xa0 || byte(1) == 0x85;
+    return character != "\xef\xbf\xbe" && character != "\xef\xbf\xbf";   // U+FFFE, U+FFFF
+}
+
+// Line folding as YAML has it (1.2, 6.5): blanks around a line end go, one line end is a space, of
+// several the first goes.
+std::string single_quoted_yaml(std::string_view text) {
+    std::string out;
+    size_t at = 0;
+    while (at < text.size()) {
+        const char c = text[at];
+        if (c == '\'') {
+            if (text.substr(at + 1, 1) != "'") break;
+            out += c;
+            at += 2;
+            continue;
+        }
+        const size_t end = std::min(text.find_first_not_of(" \t\r\n", at), text.size());
+        const auto blanks = text.substr(at, end - at);
+        const auto lines = std::ranges::count(blanks, '\n');
+        if (blanks.empty()) {
+            out += c;
+            ++at;
+            continue;
+        }
+        if (lines == 0) out += blanks;
+        if (lines == 1) out += ' ';
+        if (lines > 1) out.append(static_cast<size_t>(lines - 1), '\n');
+        at = end;
+    }
+    return out;
+}
+
 }   // namespace skiff::codec

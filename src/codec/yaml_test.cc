@@ -7,6 +7,8 @@
 namespace skiff::codec {
 namespace {
 
+using namespace std::string_view_literals;
+
 std::string as_json(std::string_view yaml) {
     const auto document = parse_yaml(yaml);
     return document ? to_json(document->root) : "error: " + document.error().message;
@@ -83,6 +85,13 @@ TEST(CodecYaml, structures) {
     for (const auto& row : rows) EXPECT_EQ(as_json(row.yaml), row.json) << row.why;
 }
 
+TEST(CodecYaml, nothing_at_all_is_null) {   // with and without a place where it stands
+    const auto none = parse_yaml(std::string_view{});
+    const auto empty = parse_yaml("");
+    ASSERT_TRUE(none && empty);
+    EXPECT_TRUE(none->root.is_null() && empty->root.is_null());
+}
+
 TEST(CodecYaml, errors_say_line_and_column) {
     const struct {
         const char* why;
@@ -143,6 +152,79 @@ TEST(CodecYaml, bombs_are_refused) {
     const auto few = parse_yaml("a: {b: {c: 1}}", {.depth_max = 2});
     ASSERT_FALSE(few);
     EXPECT_NE(few.error().message.find("exceeded max depth"), std::string::npos);
+}
+
+TEST(CodecYaml, control_characters_are_refused) {
+    for (const std::string_view text : {"a: |\n  \0\n"sv, "a\x7f"sv, "\x01"sv, "a: \xc2\x80"sv}) {
+        const auto document = parse_yaml(text);
+        ASSERT_FALSE(document);
+        EXPECT_NE(document.error().message.find("control characters"), std::string::npos);
+    }
+    EXPECT_TRUE(parse_yaml("a: \"\\0\\x7f\"\t\r\nb: \xc2\x85\xc2\xa0\xef\xbf\xbd"));
+}
+
+TEST(CodecYaml, single_quotes_are_read_by_our_own_reader) {
+    const std::pair<std::string_view, std::string_view> rows[] = {
+        {"''", ""},
+        {"'a''b'", "a'b"},
+        {"''''''", "''"},
+        {"'a b\t c '", "a b\t c "},
+        {"'a  \n   b'", "a b"},
+        {"'a\r\n\r\n  \r\n b'", "a\n\nb"},
+        {"' a\n '", " a "},
+        {"'\xd9\xb1'''''''''''''", "\xd9\xb1''''''"},
+        {"!!str '1'", "1"},
+    };
+    for (const auto& [text, meant] : rows) {
+        const auto document = parse_yaml(concat("a: ", text, "\n"));
+        ASSERT_TRUE(document) << text << ": " << document.error().message;
+        EXPECT_EQ(document->root.text_at({"a"}), meant) << text;
+    }
+}
+
+struct Lookahead {
+    const char* why;
+    std::string text;
+    const char* problem;   // "" none
+};
+
+// What libfyaml would read ahead, 350 bytes a token and more: not without bounds.
+TEST(CodecYaml, what_would_be_read_ahead_is_bounded) {
+    const auto many = [](std::string_view piece, size_t times) {
+        std::string out;
+        for (size_t i = 0; i < times; ++i) out += piece;
+        return out;
+    };
+    const size_t large = 20'000;
+    const Lookahead rows[] = {
+        {"brackets", many("[", large), "exceeded max depth"},
+        {"brackets behind a key", "a: " + many("[", large), "exceeded max depth"},
+        {"brackets in a list", "- - " + many("{a: [", large), "exceeded max depth"},
+        {"brackets behind a comment", "# [\n--- # x\n" + many("[", large), "exceeded max depth"},
+        {"brackets behind a scalar", "a: |\n  [\nb: " + many("[", large), "exceeded max depth"},
+        {"flat", "[" + many("a,", large) + "]", "write it as JSON"},
+        {"flat in a list", "- [" + many("a,", large) + "]", "write it as JSON"},
+        {"flat on a line of its own", "a:\n  [" + many("a,", large) + "]", "write it as JSON"},
+        {"flat within", "a: [[" + many("a,", large) + "]]", "write it as JSON"},
+        {"anchors", many("&a ", large), "an anchor and a tag at most"},
+        {"tags", "a: " + many("!x ", large), "an anchor and a tag at most"},
+        {"anchors within", "[" + many("&a ", large), "write it as JSON"},
+        {"a value is no key", "a: [" + many("a,", large) + "]", ""},
+        {"nor is one within", "a: {b: [" + many("a,", large) + "], c: d}", ""},
+        {"texts are no brackets", "a: |\n  " + many("[", large) + "\nb: x" + many("[", large), ""},
+        {"nor quoted ones", "- ['" + many("[", large) + "', \"" + many("{\\\"", large) + "\"]", ""},
+        {"nor comments", "- [a, # " + many("[", large) + "\n b]", ""},
+        {"one after the other", many("- [a, {b: c}]\n", large), ""},
+        {"JSON", "{\"a\": [" + many("[1],", large) + "[]]}", ""},
+    };
+    for (const auto& [why, text, problem] : rows) {
+        const auto document = parse_yaml(text);
+        EXPECT_EQ(document.has_value(), *problem == 0) << why;
+        if (!document) {
+            EXPECT_NE(document.error().message.find(problem), std::string::npos)
+                << why << ": " << document.error().message;
+        }
+    }
 }
 
 TEST(CodecYaml, what_is_written_reads_as_the_same) {
