@@ -382,28 +382,15 @@ void GrpcConnection::broken_pipe() {
 
 void GrpcConnection::received(GrpcRpc& rpc, std::string_view data) {
     if (rpc.ended) return;
-    rpc.incoming += data;
-    size_t at = 0;
-    while (!rpc.ended && rpc.incoming.size() - at >= 5) {
-        const auto* head = reinterpret_cast<const unsigned char*>(rpc.incoming.data()) + at;
-        const size_t size = (size_t{head[1]} << 24) | (size_t{head[2]} << 16) |
-                            (size_t{head[3]} << 8) | size_t{head[4]};
-        const char* problem = nullptr;
-        if (head[0] != 0) problem = "the answer is compressed, which was not offered";
-        if (size > grpc_message_bytes_max) problem = "the answer is larger than 16 MiB";
-        if (problem) {
-            const std::string message = concat(rpc.method, " on ", where(), ": ", problem);
-            cancel(rpc);
-            rpc.ended = false;   // cancel() silenced it
-            return rpc.end(fail(Reason::InternalError, message));
-        }
-        if (rpc.incoming.size() - at - 5 < size) break;
-        rpc.sink.message(std::string_view{rpc.incoming}.substr(at + 5, size));
-        at += 5 + size;
-    }
-    rpc.incoming.erase(0, at);
-    if (rpc.incoming.empty() && rpc.incoming.capacity() > read_buffer_bytes)
-        rpc.incoming.shrink_to_fit();
+    const auto problem = rpc.incoming.feed(data, [&](std::string_view message) {
+        rpc.sink.message(message);
+        return !rpc.ended;
+    });
+    if (problem.empty()) return;
+    const std::string message = concat(rpc.method, " on ", where(), ": ", problem);
+    cancel(rpc);
+    rpc.ended = false;   // cancel() silenced it
+    rpc.end(fail(Reason::InternalError, message));
 }
 
 // The server said its last word. It may have done so before it read all of ours.
@@ -421,7 +408,7 @@ void GrpcConnection::response_ended(GrpcRpc& rpc) {
                             concat(rpc.method, " on ", where(), ": the answer has no status")));
     }
     if (*rpc.status != 0) return rpc.end(grpc_failure(*rpc.status, std::move(rpc.message)));
-    if (!rpc.incoming.empty()) {
+    if (rpc.incoming.inside()) {
         return rpc.end(fail(Reason::InternalError, concat(rpc.method, " on ", where(),
                                                           ": the answer ends inside a message")));
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "net/grpc.h"
+#include "net/grpc_messages.h"
 
 struct nghttp2_session;
 struct ssl_st;
@@ -31,7 +32,7 @@ struct GrpcRpc {
     int attempts = 0;
     bool left = false;   // some of it may have reached the server
     TimerId timer = TimerId::None;
-    std::string incoming;    // a message in the making
+    GrpcMessages incoming;
     bool answered = false;   // response headers came
     int http_status = 0;
     std::optional<int> status;   // grpc-status

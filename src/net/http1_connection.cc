@@ -18,7 +18,6 @@ constexpr size_t kept_input_bytes_max = 1024;
 constexpr size_t bytes_per_round_max = 256u << 10;   // then other connections have their turn
 constexpr size_t chunk_bytes_max = 16u << 10;
 constexpr size_t reserved_bytes_max = 64u << 10;   // on the word of a Content-Length
-constexpr Duration body_stall_max = 60s;
 
 class Http1Connection final : public Connection {
   public:
@@ -145,8 +144,7 @@ class Http1Connection final : public Connection {
         }
         if (!reading()) return;
         if (state_ == State::Body) {
-            deadline_.set(body_stall_max);
-            deadline_is_idle_ = false;
+            // begin_body() gave it its time: a byte now and then does not prolong it.
         } else if (input_.empty() && served_) {
             deadline_.set(hub_->options.idle_timeout);
             deadline_is_idle_ = true;
@@ -207,6 +205,8 @@ class Http1Connection final : public Connection {
         if (framing_.kind == Framing::Kind::None) return dispatch();
         chunks_ = {};
         state_ = State::Body;
+        deadline_.set(hub_->options.body_timeout);
+        deadline_is_idle_ = false;
         return true;
     }
 

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include "base/guarded.h"
 #include "base/text.h"
@@ -15,6 +16,7 @@ namespace skiff::net {
 namespace {
 
 using namespace test;
+using namespace std::string_view_literals;
 
 TEST(NetHttp1, requests_are_answered_and_the_connection_is_kept) {
     TestServer server{echo};
@@ -306,6 +308,19 @@ TEST(NetHttp1, a_slow_head_is_cut_and_an_idle_connection_closed) {
     idle.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT_EQ(idle.read_answer().status, 200);
     EXPECT_EQ(idle.read_to_end(), "");
+}
+
+TEST(NetHttp1, a_body_that_trickles_is_cut) {
+    TestServer server{echo, nullptr, {.body_timeout = 50ms}};
+    for (const std::string_view head :
+         {"Content-Length: 100000\r\n\r\n"sv, "Transfer-Encoding: chunked\r\n\r\n186a0\r\n"sv}) {
+        Client client{server.port()};
+        client.send(concat("POST / HTTP/1.1\r\nHost: x\r\n", head));
+        pollfd answered{.fd = client.transport().fd(), .events = POLLIN, .revents = 0};
+        while (::poll(&answered, 1, 5) == 0) client.send("x");   // it never stops
+        const auto answer = client.read_some();
+        EXPECT_TRUE(answer.starts_with("HTTP/1.1 408 ")) << answer;
+    }
 }
 
 TEST(NetTls, client_certificates_are_asked_for_but_not_demanded) {
