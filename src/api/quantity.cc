@@ -100,10 +100,11 @@ std::string digits_of(Wide value) {
     return text;
 }
 
+// Between -wide_max and wide_max, so that every amount has its negative.
 Wide saturating_sum(Wide left, Wide right) {
     Wide sum = 0;
-    if (!__builtin_add_overflow(left, right, &sum)) return sum;
-    return left > 0 ? wide_max : -wide_max;
+    if (__builtin_add_overflow(left, right, &sum)) return left < 0 ? -wide_max : wide_max;
+    return std::max(sum, -wide_max);
 }
 
 }   // namespace

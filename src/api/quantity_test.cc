@@ -143,5 +143,15 @@ TEST(ApiQuantity, sums_keep_the_form_of_the_first_unless_it_is_zero) {
     EXPECT_EQ(Quantity::from_value(-3).canonical(), "-3");
 }
 
+TEST(ApiQuantity, the_largest_amounts_have_negatives) {
+    const auto most = Quantity::parse("1e999").value();
+    const auto least = Quantity::parse("-1e999").value();
+    const auto below = least - Quantity::parse("1n").value();
+    EXPECT_EQ(below, least);
+    EXPECT_EQ(below.canonical(), least.canonical());
+    EXPECT_EQ(least - most, least);
+    EXPECT_EQ(Quantity{} - below, most);
+}
+
 }   // namespace
 }   // namespace skiff::api
