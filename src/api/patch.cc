@@ -1,6 +1,7 @@
 // JSON patch (RFC 6902) and JSON merge patch (RFC 7386).
 #include "api/patch.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,8 +16,11 @@ using codec::Arena;
 using codec::Json;
 
 constexpr size_t operations_max = 10'000;
-// What all copy operations of a patch may add; else ten of them make a gigabyte.
+// What all copy operations of a patch may add; else ten of them make a gigabyte. Upstream allows
+// the largest body; here it depends on what there is, too.
 constexpr size_t copied_bytes_max = limits::request_body_bytes_max;
+constexpr size_t copied_bytes_free = 128u << 10;
+constexpr size_t copied_bytes_per_byte = 4;
 
 std::unexpected<Error> malformed(std::string message) {
     return fail(Reason::BadRequest, concat("error decoding patch: ", message));
@@ -83,7 +87,12 @@ size_t text_size(const Json& value) {
 
 class JsonPatch {
   public:
-    JsonPatch(Json& root, Arena& arena) : root_{root}, arena_{arena} {}
+    JsonPatch(Json& root, const Json& patch, Arena& arena)
+        : root_{root},
+          arena_{arena},
+          copied_most_{std::min(
+              copied_bytes_max,
+              copied_bytes_free + copied_bytes_per_byte * (text_size(root) + text_size(patch)))} {}
 
     Result<> apply(const Json& operation) {
         if (!operation.is_object()) return malformed("an operation must be an object");
@@ -159,9 +168,9 @@ class JsonPatch {
         const Json* found = resolve(root_, from);
         if (!found) return missing("copy", from);
         copied_bytes_ += text_size(*found);
-        if (copied_bytes_ > copied_bytes_max)
-            return does_not_apply(
-                "copy", concat("the copied size would exceed ", copied_bytes_max, " bytes"));
+        if (copied_bytes_ > copied_most_)
+            return does_not_apply("copy",
+                                  concat("the copied size would exceed ", copied_most_, " bytes"));
         return add("copy", path, found->deep_copy(arena_));
     }
 
@@ -176,6 +185,7 @@ class JsonPatch {
 
     Json& root_;
     Arena& arena_;
+    size_t copied_most_;
     size_t copied_bytes_ = 0;
 };
 
@@ -198,7 +208,7 @@ Result<> apply_json_patch(Json& target, const Json& patch, Arena& arena) {
         return fail(Reason::RequestEntityTooLarge,
                     concat("The allowed maximum operations in a JSON patch is ", operations_max,
                            ", got ", patch.size()));
-    JsonPatch applied{target, arena};
+    JsonPatch applied{target, patch, arena};
     for (const auto& operation : patch.items()) TRY_OK(applied.apply(operation));
     return {};
 }

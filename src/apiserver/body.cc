@@ -41,6 +41,7 @@ Result<Decoded> decode_protobuf_body(const Call& call, const api::Message& messa
 }
 
 Result<Decoded> decode(const Call& call, const api::Message& message) {
+    TRY_OK(refuse_compressed(call.request.headers));
     const auto type = media_type(call.request.headers);
     if (type == "application/vnd.kubernetes.protobuf") return decode_protobuf_body(call, message);
     Decoded decoded;
@@ -78,6 +79,14 @@ Result<> check_type(const Decoded& decoded, const api::Kind& kind) {
 }
 
 }   // namespace
+
+Result<> refuse_compressed(const net::Headers& headers) {
+    const auto coding = headers.find("content-encoding");
+    if (!coding || coding->empty() || iequals(trim(*coding), "identity")) return {};
+    return fail(Reason::UnsupportedMediaType,
+                concat("the body of the request has the content encoding '", *coding,
+                       "': bodies are taken as they are, without one"));
+}
 
 Result<> check_fields(Call& call, const api::Kind& kind, Document& document,
                       const std::vector<std::string>& duplicates, std::string_view patch_note) {

@@ -12,6 +12,8 @@ namespace skiff::apiserver {
 // and duplicate fields treated as fieldValidation says; apiVersion and kind are taken off.
 // `kind` is the served kind the body must have.
 Result<Document> decode_body(Call& call, const api::Kind& kind);
+// UnsupportedMediaType for a body that is compressed: none is unpacked, however little it seems.
+Result<> refuse_compressed(const net::Headers& headers);
 // Any message without a kind of its own to check against (DeleteOptions may name any group).
 Result<Document> decode_options(Call& call, const api::Message& message);
 // normalise + fieldValidation, for trees that did not come from a body (a patched object).

@@ -1,6 +1,7 @@
 #include "apiserver/patching.h"
 
 #include "api/patch.h"
+#include "apiserver/body.h"
 #include "base/text.h"
 #include "codec/yaml.h"
 
@@ -25,6 +26,7 @@ Result<PatchKind> patch_kind_of(const Call& call) {
 }   // namespace
 
 Result<ParsedPatch> parse_patch(Call& call) {
+    TRY_OK(refuse_compressed(call.request.headers));
     TRY(const auto kind, patch_kind_of(call));
     auto parsed = kind == PatchKind::Apply ? codec::parse_yaml(call.request.body)
                                            : codec::parse_json(call.request.body);

@@ -40,8 +40,8 @@ std::string_view YamlLookahead::check(size_t at) {
             while (!blank_at(at_) && !is_flow_mark(text_[at_])) ++at_;
         } else if (c == '[' || c == '{') {
             const auto problem = flow();
-            checked_ = at_;
-            return problem;
+            if (!problem.empty()) return problem;
+            break;
         } else if (line_start && (text_.substr(at_, 3) == "---" || text_.substr(at_, 3) == "...")) {
             at_ += 3;
         } else if ((c == '-' || c == '?' || c == ':') && blank_at(at_ + 1)) {
@@ -52,6 +52,7 @@ std::string_view YamlLookahead::check(size_t at) {
             break;
         }
     }
+    checked_ = at_;
     return {};
 }
 
