@@ -5,6 +5,7 @@
 
 #include "agent/container_events.h"
 #include "agent/identity.h"
+#include "agent/image_collector.h"
 #include "agent/imported_images.h"
 #include "agent/log_rotation.h"
 #include "agent/node_reporter.h"
@@ -193,6 +194,8 @@ class Agent::Core {
 
     void make_parts() {
         images_ = std::make_unique<Images>(executor_, *cri_, imported_images_path(options_.root));
+        collector_ = std::make_unique<ImageCollector>(*cri_, imported_images_path(options_.root),
+                                                      disk_space);
         configs_ = watch_configs(executor_, random_, *transport_);
         pod_api_ = make_pod_api(*client_);
         events_ = make_event_recorder(executor_, *transport_, options_.node_name);
@@ -244,6 +247,7 @@ class Agent::Core {
         }
         adopted_ = true;
         strand_.post([this] { rotate_logs(); });
+        strand_.post([this] { collect_images(); });
         reporter_->look_again();
         follow_ = follow_container_events(
             executor_, random_, *grpc_,
@@ -261,6 +265,21 @@ class Agent::Core {
             for (auto& log : worker->running_logs()) logs.push_back(std::move(log));
         }
         strand_.after(rotation_.look(logs, executor_.clock().now()), [this] { rotate_logs(); });
+    }
+
+    void collect_images() {
+        const auto event = collector_->look(executor_.clock().now());
+        if (event) {
+            const client::ObjectReference node{.api_version = "v1",
+                                               .kind = "Node",
+                                               .name_space = {},
+                                               .name = options_.node_name,
+                                               .uid = options_.node_name,
+                                               .resource_version = {},
+                                               .field_path = {}};
+            events_->tell(node, *event);
+        }
+        strand_.after(collector_->limits().period, [this] { collect_images(); });
     }
 
     // ---- the node's port -----------------------------------------------------------------------
@@ -323,6 +342,7 @@ class Agent::Core {
     std::unique_ptr<client::Transport> transport_;
     std::unique_ptr<client::Client> client_;
     std::unique_ptr<Images> images_;
+    std::unique_ptr<ImageCollector> collector_;
     std::unique_ptr<ConfigSource> configs_;
     std::unique_ptr<PodApi> pod_api_;
     std::unique_ptr<EventRecorder> events_;
