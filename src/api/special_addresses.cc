@@ -42,8 +42,8 @@ void validate_no_special_address(std::string_view ip, const FieldPath& path, Cau
     if (is_all_zero(a, four ? 12 : 0))
         add_invalid(causes, path, ip, concat("may not be unspecified (", ip, ")"));
     if (four ? a[12] == 127 : a[15] == 1 && std::all_of(a.begin(), a.end() - 1, [](uint8_t byte) {
-            return byte == 0;
-        }))
+                                  return byte == 0;
+                              }))
         add_invalid(causes, path, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
     if (four ? a[12] == 169 && a[13] == 254 : a[0] == 0xfe && (a[1] & 0xc0) == 0x80)
         add_invalid(causes, path, ip,
