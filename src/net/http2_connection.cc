@@ -16,13 +16,14 @@ constexpr size_t bodies_bytes_max = 32u << 20;       // unfinished requests of o
 constexpr uint32_t stream_window_bytes = 256u << 10;
 constexpr int32_t connection_window_bytes = 1 << 20;
 constexpr size_t header_overhead_bytes = 32;   // RFC 9113 6.5.2 counts a line so
-constexpr Duration body_stall_max = 60s;
 constexpr Duration linger_max = 5s;
 constexpr size_t swallowed_bytes_max = 16u << 20;
 
 struct Stream {
     int32_t id = 0;
     Request request;
+    MonoTime began{};
+    bool has_head = false;
     size_t header_bytes = 0;
     size_t swallowed_bytes = 0;   // of a body that nobody wants any more
     bool dispatched = false;      // the handler has it, or it was refused
@@ -195,6 +196,7 @@ class Http2Connection final : public Connection {
         stream->id = frame.hd.stream_id;
         stream->request.peer = peer_;
         stream->request.http2 = true;
+        stream->began = hub_->loop.clock().monotonic();
         ++arriving_;
         streams_.emplace(stream->id, std::move(stream));
         return 0;
@@ -244,6 +246,7 @@ class Http2Connection final : public Connection {
     }
 
     void check_head(Stream& stream, bool ends) {
+        stream.has_head = true;
         const auto& request = stream.request;
         if (!request.path.starts_with('/')) {
             refuse(stream, {.reason = Reason::BadRequest,
@@ -305,7 +308,9 @@ class Http2Connection final : public Connection {
         forget_arrival(*stream);
         // In a later round: the callback may do anything, and nghttp2 is at work here.
         if (stream->gone) hub_->loop.post(std::move(stream->gone));
-        if (streams_.empty()) deadline_.set(hub_->options.idle_timeout);
+        if (!streams_.empty()) return;
+        arrival_due_ = false;
+        deadline_.set(hub_->options.idle_timeout);
     }
 
     void forget_arrival(Stream& stream) {
@@ -351,9 +356,12 @@ class Http2Connection final : public Connection {
         }
         ready_.clear();
         if (closed_) return;
-        if (arriving_ > 0) {
-            deadline_.set(body_stall_max);
-        } else if (streams_.empty()) {
+        if (arriving_ > 0) {   // set once for the oldest: a byte now and then does not prolong it
+            if (!std::exchange(arrival_due_, true)) deadline_.set(hub_->options.body_timeout);
+            return;
+        }
+        arrival_due_ = false;
+        if (streams_.empty()) {
             deadline_.set(hub_->options.idle_timeout);
         } else {
             deadline_.clear();
@@ -460,10 +468,39 @@ class Http2Connection final : public Connection {
             if (stream->gone) stream->gone();
     }
 
+    // Requests that did not come in time are refused; whoever is idle, or stopped within a head, is
+    // let go.
     void timed_out() {
         const auto self = shared_from_this();
+        if (std::exchange(arrival_due_, false) && refuse_late()) {
+            dispatch_ready();
+            if (!closed_) flush();
+            return;
+        }
         nghttp2_session_terminate_session(session_.get(), NGHTTP2_NO_ERROR);
         flush();
+    }
+
+    // False when there is one that cannot be answered.
+    bool refuse_late() {
+        const auto now = hub_->loop.clock().monotonic();
+        MonoTime oldest = MonoTime::max();
+        for (const auto& [id, stream] : streams_) {
+            if (stream->dispatched || stream->refused) continue;
+            if (now - stream->began < hub_->options.body_timeout) {
+                oldest = std::min(oldest, stream->began);
+            } else if (!stream->has_head) {
+                return false;
+            } else {
+                refuse(*stream, {.reason = Reason::Timeout,
+                                 .message = "the request did not arrive in time",
+                                 .http_code = 408});
+            }
+        }
+        if (oldest == MonoTime::max()) return true;
+        arrival_due_ = true;
+        deadline_.set(oldest + hub_->options.body_timeout - now);
+        return true;
     }
 
     const std::shared_ptr<Hub> hub_;
@@ -475,6 +512,7 @@ class Http2Connection final : public Connection {
     std::vector<int32_t> ready_;
     size_t arriving_ = 0;   // requests that are not whole yet
     size_t bodies_bytes_ = 0;
+    bool arrival_due_ = false;   // deadline_ is theirs
     bool closed_ = false;
     bool flush_posted_ = false;
     bool going_away_ = false;

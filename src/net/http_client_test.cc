@@ -3,6 +3,7 @@
 #include <future>
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -310,6 +311,36 @@ TEST(NetHttp2, a_large_header_is_refused_with_431_and_the_connection_lives) {
     EXPECT_EQ(got->status, 431);
     EXPECT_EQ(world.get("/")->status, 200);
     EXPECT_EQ(world.server.server->connections(), 1u);
+}
+
+TEST(NetHttp2, a_body_that_trickles_is_refused_and_the_connection_lives) {
+    TestServer server{echo, nullptr, {.body_timeout = 50ms}};
+    Client client{server.port()};
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    client.send(std::string{"\0\0\0\4\0\0\0\0\0", 9});   // SETTINGS
+    // POST, http, "/", authority "x", in HPACK's static table; no end of the stream.
+    const std::string head = "\x83\x86\x84\x41\x01x";
+    const auto headers = [&](char flags, char stream) {
+        client.send(std::string{"\0\0\6\1", 4} + flags + std::string(3, '\0') + stream + head);
+    };
+    headers(4, 1);
+    std::string answer;
+    pollfd readable{.fd = client.transport().fd(), .events = POLLIN, .revents = 0};
+    while (answer.find("did not arrive in time") == std::string::npos) {
+        if (::poll(&readable, 1, 5) == 0) {
+            client.send(std::string{"\0\0\1\0\0\0\0\0\1x", 10});   // DATA, a byte
+            continue;
+        }
+        const auto piece = client.read_some();
+        ASSERT_FALSE(piece.empty()) << "the connection ended";
+        answer += piece;
+    }
+    headers(5, 3);   // a whole request
+    while (answer.find("POST /?") == std::string::npos) {
+        const auto piece = client.read_some();
+        ASSERT_FALSE(piece.empty()) << "the connection ended";
+        answer += piece;
+    }
 }
 
 TEST(NetHttp2, plain_prior_knowledge_is_understood) {

@@ -16,7 +16,7 @@ namespace skiff::net {
 struct ServerOptions {
     size_t body_bytes_max = 3u << 20;
     Duration header_timeout = std::chrono::seconds{10};   // from connect to a whole request head
-    Duration body_timeout = std::chrono::seconds{60};     // for all of it, in HTTP/1.1
+    Duration body_timeout = std::chrono::seconds{60};     // for all of it
     Duration idle_timeout = std::chrono::minutes{3};      // a kept connection without request
 };
 
