@@ -101,6 +101,15 @@ bool free_for(const Volume& volume, const Claim& claim) {
     return mismatch(volume, claim).empty();
 }
 
+// Whether a change of the volume may change what becomes of a claim.
+template <class Volume, class Claim>
+bool concerns(const Volume& volume, const Claim& claim) {
+    if (!claim.spec.volumeName.empty() && claim.spec.volumeName == volume.metadata.name)
+        return true;
+    return is_claimed_by(volume, claim) ||
+           (claim.spec.volumeName.empty() && class_of(volume) == class_of(claim));
+}
+
 // Of two that fit, the better: the smaller, by name among equals.
 template <class Volume>
 bool better(const Volume& left, const Volume& right) {

@@ -60,9 +60,16 @@ VolumeController::VolumeController(Executor& executor, const ControllersOptions&
             if (one && one->spec.claimRef)
                 claims_.add({.name_space = one->spec.claimRef->namespace_.str(),
                              .name = one->spec.claimRef->name});
-        wake_pending_claims();
+        wake_claims([&](const auto& claim) {
+            return (old && api::concerns(*old, claim)) || (now && api::concerns(*now, claim));
+        });
     });
-    informers_.classes.on_change([this](const auto&, const auto&) { wake_pending_claims(); });
+    informers_.classes.on_change([this](const auto& old, const auto& now) {
+        const auto& name = (now ? now : old)->metadata.name;
+        wake_claims([&](const auto& claim) {
+            return !api::says_class(claim) || api::class_of(claim) == name;
+        });
+    });
 }
 
 void VolumeController::start() {
@@ -74,9 +81,12 @@ void VolumeController::start() {
         informers_.claims, informers_.volumes, informers_.classes);
 }
 
-void VolumeController::wake_pending_claims() {
+// Of those that are not bound.
+void VolumeController::wake_claims(
+    const std::function<bool(const view::PersistentVolumeClaim&)>& concerned) {
     for (const auto& claim : informers_.claims.all())
-        if (!claim->metadata.annotations.contains(bind_completed)) claims_.add(key_of(*claim));
+        if (!claim->metadata.annotations.contains(bind_completed) && concerned(*claim))
+            claims_.add(key_of(*claim));
 }
 
 Result<Requeue> VolumeController::reconcile_claim(const ObjectKey& key) {

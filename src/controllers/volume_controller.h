@@ -2,6 +2,8 @@
 // away (volume_protection.h).
 #pragma once
 
+#include <functional>
+
 #include "client/event_recorder.h"
 #include "controllers/component.h"
 #include "controllers/pods.h"
@@ -40,7 +42,7 @@ class VolumeController {
   private:
     Result<client::Requeue> reconcile_claim(const client::ObjectKey& key);
     Result<client::Requeue> reconcile_volume(const client::ObjectKey& key);
-    void wake_pending_claims();
+    void wake_claims(const std::function<bool(const view::PersistentVolumeClaim&)>& concerned);
     Result<std::optional<view::PersistentVolumeClaim>> claim_of(
         const view::PersistentVolume& volume);
 

@@ -167,9 +167,19 @@ void ask_provisioner(VolumePlan& out, const Claim& claim, const ClaimFacts& fact
                 "verify that the provisioner is running and correctly registered.")});
 }
 
+// A claim that was there before there was a default class.
+void give_class(VolumePlan& out, const Claim& claim, const view::StorageClass& storage_class) {
+    patch(out, claim,
+          concat(R"({"spec":{"storageClassName":)", quoted(storage_class.metadata.name), "}}"))
+        .resource_version = claim.metadata.resourceVersion;
+    set_phase(out, claim, "Pending");
+}
+
 void plan_without_volume(VolumePlan& out, const Claim& claim, const ClaimFacts& facts) {
     const bool waits = waits_for_pod(claim, facts);
     if (const auto volume = choice(claim, facts, waits)) return bind(out, *volume, claim);
+    if (!api::says_class(claim))
+        if (const auto found = default_class(facts.classes)) return give_class(out, claim, *found);
     if (waits)
         out.events.push_back({false, "WaitForFirstConsumer",
                               "waiting for first consumer to be created before binding"});

@@ -62,7 +62,9 @@ std::string shown(const VolumePlan& plan) {
         }
         // Whose it is may only be written onto the volume that was looked at.
         EXPECT_FALSE(write.resource_version.empty()) << write.body;
-        if (!is_volume)
+        if (!is_volume && !root.text_at({"spec", "storageClassName"}).empty())
+            append(out, "of class ", root.text_at({"spec", "storageClassName"}));
+        else if (!is_volume)
             append(out, "-> ", root.text_at({"spec", "volumeName"}));
         else if (reference && reference->is_object() && reference->text_at({"uid"}).empty())
             append(out, "kept for its name");
@@ -188,6 +190,29 @@ TEST(Claim, without_a_volume_tells_what_it_waits_for) {
         << "the provisioner is named in an annotation";
 }
 
+TEST(Claim, that_says_nothing_gets_the_default_class_once_there_is_one) {
+    const auto marked = std::make_shared<view::StorageClass>(of<view::StorageClass>(
+        R"({"metadata":{"name":"std","annotations":{"storageclass.kubernetes.io/is-default-class":"true"}},"provisioner":"p"})"));
+    const auto with_default = [&](const Of& wanted, const std::vector<Of>& there) {
+        std::vector<VolumePtr> volumes;
+        for (const auto& one : there) volumes.push_back(volume(one));
+        return shown(
+            plan_claim(claim(wanted), {.volumes = volumes, .classes = {now_class, marked}}));
+    };
+    EXPECT_EQ(with_default({.name = "c"}, {}), "pvc/c of class std, pvc/c Pending");
+    EXPECT_EQ(with_default({.name = "c"}, {{.name = "a"}}),
+              "pv/a set aside, pvc/c -> a, pvc/c Bound")
+        << "one without a class serves it as well";
+    EXPECT_EQ(with_default({.name = "c", .spec = R"(,"storageClassName":"")"}, {}), none_for_it)
+        << "it chose none";
+    EXPECT_EQ(with_default(
+                  {.name = "c",
+                   .metadata = R"(,"annotations":{"volume.beta.kubernetes.io/storage-class":""})"},
+                  {}),
+              none_for_it);
+    EXPECT_EQ(with_default({.name = "c", .spec = R"(,"volumeName":"a")"}, {}), "pvc/c Pending");
+}
+
 TEST(Claim, that_names_a_volume_gets_that_or_none) {
     constexpr std::string_view wish = R"(,"volumeName":"a")";
     EXPECT_EQ(planned({.name = "c", .spec = wish}, {{.name = "b"}}), "pvc/c Pending");
@@ -215,6 +240,20 @@ TEST(Claim, goes_on_where_a_crash_left_it) {
         R"("status":{"phase":"Bound","accessModes":["ReadWriteOnce"],"capacity":{"storage":"5Gi"}}})"));
     const std::vector<VolumePtr> volumes{volume({.name = "a", .spec = mine, .phase = "Bound"})};
     EXPECT_EQ(shown(plan_claim(bound, {.volumes = volumes, .classes = {}})), "") << "all is done";
+}
+
+TEST(Claim, is_concerned_by_volumes_that_may_become_its_own) {
+    const auto plain = volume_of({.name = "a"});
+    const auto classy = volume_of({.name = "a", .spec = R"(,"storageClassName":"now")"});
+    const auto mine = volume_of({.name = "a", .spec = claimed_by("c", "u-c")});
+    const Of other_class{.name = "c", .spec = R"(,"storageClassName":"now")"};
+    EXPECT_TRUE(api::concerns(plain, claim({.name = "c"})));
+    EXPECT_FALSE(api::concerns(classy, claim({.name = "c"})));
+    EXPECT_TRUE(api::concerns(classy, claim(other_class)));
+    EXPECT_FALSE(api::concerns(plain, claim(other_class)));
+    EXPECT_TRUE(api::concerns(mine, claim(other_class))) << "it was set aside for it";
+    EXPECT_TRUE(api::concerns(classy, claim({.name = "c", .spec = R"(,"volumeName":"a")"})));
+    EXPECT_FALSE(api::concerns(plain, claim({.name = "c", .spec = R"(,"volumeName":"b")"})));
 }
 
 TEST(Claim, that_lost_its_volume_says_so) {

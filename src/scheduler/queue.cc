@@ -55,6 +55,11 @@ void PodQueue::wake(MonoTime) {
     for (auto& [uid, entry] : entries_) entry.parked = false;
 }
 
+void PodQueue::wake_if(const std::function<bool(const view::Pod& pod)>& concerned) {
+    for (auto& [uid, entry] : entries_)
+        if (entry.parked && concerned(*entry.pod)) entry.parked = false;
+}
+
 void PodQueue::wake_one(const std::string& uid) {
     const auto found = entries_.find(uid);
     if (found != entries_.end()) found->second.parked = false;

@@ -2,6 +2,7 @@
 // Pure bookkeeping; the scheduler's strand owns it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -24,6 +25,7 @@ class PodQueue {
     // Something changed that may help: all parked ones are tried again after their back-off.
     void wake(MonoTime now);
     void wake_one(const std::string& uid);
+    void wake_if(const std::function<bool(const view::Pod& pod)>& concerned);
     std::optional<MonoTime> next_ready() const;   // absent: nothing waits for time only
     size_t size() const { return entries_.size(); }
 

@@ -63,8 +63,8 @@ class TheScheduler final : public Scheduler, public std::enable_shared_from_this
                 [this](std::function<void()> work) {
                     post([work = std::move(work)](TheScheduler&) { work(); });
                 },
-                [this] {
-                    queue_.wake(executor_.clock().monotonic());
+                [this](const VolumeBinder::Concerns& concerns) {
+                    queue_.wake_if(concerns);
                     turn();
                 },
                 [this] { pods_.start(); });

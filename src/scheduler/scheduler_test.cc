@@ -329,6 +329,10 @@ TEST(SchedulerQueue, a_change_wakes_one_or_all) {
     queue.wake_one("uid-none");
     EXPECT_EQ(queue.take(start + 1s)->metadata.name, "two");
     EXPECT_EQ(queue.take(start + 1s), nullptr);
+    queue.park(with_priority("two", 0), start);
+    queue.wake_if([](const view::Pod& one) { return one.metadata.name == "two"; });
+    EXPECT_EQ(queue.take(start + 10s)->metadata.name, "two");
+    EXPECT_EQ(queue.take(start + 10s), nullptr) << "a change that is none of its business";
     queue.wake(start);
     EXPECT_EQ(queue.take(start + 1s)->metadata.name, "one");
     // Parked while it was taken out: nothing happens.

@@ -1,5 +1,7 @@
 #include "scheduler/volume_binder.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "codec/json.h"
 
@@ -56,23 +58,64 @@ VolumeBinder::VolumeBinder(Executor& executor, Random& random, client::Transport
       volumes_{executor, random, transport},
       classes_{executor, random, transport} {}
 
-void VolumeBinder::start(Post post, std::function<void()> changed, std::function<void()> synced) {
+// Pods of other claims are left asleep: what wakes them has its own change.
+void VolumeBinder::start(Post post, Changed changed, std::function<void()> synced) {
     post_ = std::move(post);
-    const auto tell = [this, changed = std::move(changed)](const auto&, const auto&) {
-        post_([this, changed] {
-            std::vector<std::string> uids;
-            for (const auto& [uid, one] : preparing_) uids.push_back(uid);
-            for (const auto& uid : uids) look_at(uid);
-            changed();
+    claims_.on_change([this, changed](const auto& old, const auto& now) {
+        post_([this, changed, claim = now ? now : old] { claim_changed(*claim, changed); });
+    });
+    volumes_.on_change([this, changed](const auto& old, const auto& now) {
+        post_([this, changed, old, now] {
+            changed([&](const view::Pod& pod) {
+                return has_claim_that(pod, [&](const auto& claim) {
+                    return (old && api::concerns(*old, claim)) ||
+                           (now && api::concerns(*now, claim));
+                });
+            });
         });
-    };
-    claims_.on_change(tell);
-    volumes_.on_change(tell);
-    classes_.on_change(tell);
+    });
+    classes_.on_change([this, changed](const auto& old, const auto& now) {
+        post_([this, changed, name = (now ? now : old)->metadata.name] {
+            changed([&](const view::Pod& pod) {
+                return has_claim_that(
+                    pod, [&](const auto& claim) { return api::class_of(claim) == name; });
+            });
+        });
+    });
     classes_.on_synced([this] { volumes_.start(); });
     volumes_.on_synced([this] { claims_.start(); });
     claims_.on_synced(std::move(synced));
     classes_.start();
+}
+
+void VolumeBinder::claim_changed(const view::PersistentVolumeClaim& claim, const Changed& changed) {
+    const auto& name = claim.metadata.name;
+    const std::string_view name_space = claim.metadata.namespace_;
+    std::vector<std::string> uids;
+    for (const auto& [uid, one] : preparing_)
+        if (std::ranges::any_of(one.choices, [&](const auto& choice) {
+                return choice.claim->metadata.name == name &&
+                       std::string_view{choice.claim->metadata.namespace_} == name_space;
+            }))
+            uids.push_back(uid);
+    for (const auto& uid : uids) look_at(uid);
+    changed([&](const view::Pod& pod) {
+        return std::string_view{pod.metadata.namespace_} == name_space &&
+               std::ranges::any_of(pod.spec.volumes, [&](const auto& volume) {
+                   return api::claim_name(pod, volume) == name;
+               });
+    });
+}
+
+bool VolumeBinder::has_claim_that(
+    const view::Pod& pod, const std::function<bool(const view::PersistentVolumeClaim&)>& is) const {
+    return std::ranges::any_of(pod.spec.volumes, [&](const auto& volume) {
+        auto name = api::claim_name(pod, volume);
+        if (name.empty()) return false;
+        const auto claim =
+            claims_.find({.name_space = pod.metadata.namespace_.str(), .name = std::move(name)});
+        return claim && is(*claim);
+    });
 }
 
 void VolumeBinder::stop() {

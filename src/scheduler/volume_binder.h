@@ -26,8 +26,12 @@ class VolumeBinder {
 
     VolumeBinder(Executor& executor, Random& random, client::Transport& transport);
 
+    // Whether a change may help a pod that waits.
+    using Concerns = std::function<bool(const view::Pod& pod)>;
+
     // `changed`: a volume, claim or class did, on the strand; `synced`: all are known, anywhere.
-    void start(Post post, std::function<void()> changed, std::function<void()> synced);
+    void start(Post post, std::function<void(const Concerns&)> changed,
+               std::function<void()> synced);
     void stop();
 
     // Of one decision: what the pod needs, as things stand.
@@ -56,6 +60,11 @@ class VolumeBinder {
         TimerId timer = TimerId::None;
     };
 
+    using Changed = std::function<void(const Concerns&)>;
+
+    void claim_changed(const view::PersistentVolumeClaim& claim, const Changed& changed);
+    bool has_claim_that(const view::Pod& pod,
+                        const std::function<bool(const view::PersistentVolumeClaim&)>& is) const;
     void ask(const std::string& pod_uid, const VolumeChoice& choice, const std::string& node);
     void look_at(const std::string& pod_uid);
     void end(const std::string& pod_uid, Result<> result);

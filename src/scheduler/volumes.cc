@@ -21,6 +21,21 @@ bool reachable(const view::PersistentVolume& volume, const view::Node& node) {
            any_selects(affinity->required->nodeSelectorTerms, node);
 }
 
+// Where the class lets volumes be made: anywhere unless it says where.
+bool made_on(const view::StorageClass& storage_class, const view::Node& node) {
+    const auto met = [&](const auto& one) {
+        const auto* has = node.metadata.labels.find(std::string_view{one.key});
+        return has && std::ranges::any_of(one.values, [&](const auto& value) {
+                   return std::string_view{value} == std::string_view{*has};
+               });
+    };
+    const auto& terms = storage_class.allowedTopologies;
+    return terms.empty() || std::ranges::any_of(terms, [&](const auto& term) {
+               return !term.matchLabelExpressions.empty() &&
+                      std::ranges::all_of(term.matchLabelExpressions, met);
+           });
+}
+
 bool for_one_pod(const view::PersistentVolumeClaim& claim) {
     return std::ranges::any_of(claim.spec.accessModes, [](const auto& mode) {
         return std::string_view{mode} == "ReadWriteOncePod";
@@ -110,7 +125,8 @@ VolumeFit fit_volumes(const VolumeNeeds& needs, const VolumeFacts& facts, const 
             continue;
         }
         const auto storage_class = class_named(facts.classes, api::class_of(*claim));
-        const bool made = storage_class && storage_class->provisioner != no_provisioner;
+        const bool made = storage_class && storage_class->provisioner != no_provisioner &&
+                          made_on(*storage_class, node);
         if (!made || (elsewhere && std::string_view{*elsewhere} != node.metadata.name))
             return {"node(s) didn't find available persistent volumes to bind", {}};
         fit.choices.push_back({claim, nullptr});

@@ -43,7 +43,11 @@ struct World {
             R"({"metadata":{"name":"wait"},"provisioner":"p","volumeBindingMode":"WaitForFirstConsumer"})"),
         of<view::StorageClass>(
             R"({"metadata":{"name":"local"},"provisioner":"kubernetes.io/no-provisioner","volumeBindingMode":"WaitForFirstConsumer"})"),
-        of<view::StorageClass>(R"({"metadata":{"name":"now"},"provisioner":"p"})")};
+        of<view::StorageClass>(R"({"metadata":{"name":"now"},"provisioner":"p"})"),
+        of<view::StorageClass>(
+            R"({"metadata":{"name":"near"},"provisioner":"p","volumeBindingMode":"WaitForFirstConsumer","allowedTopologies":[{"matchLabelExpressions":[{"key":"zone","values":["y","z"]}]},{"matchLabelExpressions":[{"key":"kubernetes.io/hostname","values":["n1"]},{"key":"rack","values":["3"]}]}]})"),
+        of<view::StorageClass>(
+            R"({"metadata":{"name":"far"},"provisioner":"p","volumeBindingMode":"WaitForFirstConsumer","allowedTopologies":[{"matchLabelExpressions":[{"key":"zone","values":["y"]}]},{}]})")};
     bool in_use = false;
 
     // "" or why not n1; `chosen`: "claim=volume" or "claim=" for one to be made.
@@ -69,7 +73,7 @@ struct World {
         const auto needs = volume_needs(*pod, facts);
         if (!needs.refusal.empty()) return needs.refusal;
         const auto node = of<view::Node>(
-            R"({"metadata":{"name":"n1","labels":{"kubernetes.io/hostname":"n1"}}})");
+            R"({"metadata":{"name":"n1","labels":{"kubernetes.io/hostname":"n1","zone":"z"}}})");
         const auto fit = fit_volumes(needs, facts, *node);
         if (chosen)
             for (const auto& choice : fit.choices)
@@ -133,6 +137,19 @@ TEST(PodVolumes, what_waits_for_its_pod_gets_a_volume_of_the_node) {
           .volumes = {volume("v", "n1", waits, "9Gi"), volume("w", "n1", waits)}},
          "",
          "a=w"},
+        {"one may be made in the node's zone",
+         {.claims = {claim("a", R"(,"storageClassName":"near")")}},
+         "",
+         "a="},
+        {"none may be made in the node's zone",
+         {.claims = {claim("a", R"(,"storageClassName":"far")")}},
+         none,
+         ""},
+        {"one that is there may be anywhere",
+         {.claims = {claim("a", R"(,"storageClassName":"far")")},
+          .volumes = {volume("v", "n1", R"(,"storageClassName":"far")")}},
+         "",
+         "a=v"},
         {"none here and none can be made",
          {.claims = {claim("a", local)}, .volumes = {volume("v", "n2", local)}},
          none,

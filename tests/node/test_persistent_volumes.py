@@ -168,3 +168,34 @@ def test_a_pod_brings_its_claim_along(space, cluster):
     assert made["metadata"]["labels"] == {"of": "pod"} and made["status"]["phase"] == "Bound"
     space.kubectl("delete pod owner").ok()
     space.eventually("the claim goes with its pod", lambda: not space.shown("owner-data", "pvc"))
+
+
+def test_a_claim_gets_the_default_class_that_comes_after_it(space):
+    def default(said):
+        space.kubectl(f"annotate storageclass local-path storageclass.kubernetes.io/is-default-class={said} --overwrite").ok()
+    default("false")
+    try:
+        made = claim("classless")
+        del made["spec"]["storageClassName"]
+        space.create(made, mounting(space, "patient", "classless", "sleep 600"))
+        space.until_event("classless", "FailedBinding", "no storage class is set")
+        assert "storageClassName" not in space.shown("classless", "pvc")["spec"]
+    finally:
+        default("true")
+    space.until_ready("patient")
+    assert space.shown("classless", "pvc")["spec"]["storageClassName"] == "local-path"
+
+
+def test_volumes_are_made_where_their_class_allows_it(space):
+    space.create({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "racked"},
+                  "provisioner": "skiff.local/local-path", "volumeBindingMode": "WaitForFirstConsumer",
+                  "allowedTopologies": [{"matchLabelExpressions": [{"key": "rack", "values": ["seven", "eight"]}]}]})
+    node = space.kubectl("get nodes -o name").ok().out.strip()
+    try:
+        space.create(claim("racked", storageClassName="racked"), mounting(space, "racked", "racked", "sleep 600"))
+        space.until_event("racked", "FailedScheduling", "didn't find available persistent volumes to bind")
+        space.kubectl(f"label {node} rack=eight").ok()
+        space.until_ready("racked")
+    finally:
+        space.kubectl(f"label {node} rack-")
+        space.kubectl("delete storageclass racked")
