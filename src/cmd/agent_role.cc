@@ -62,7 +62,7 @@ Result<> serve(const Flags& flags) {
     auto& clock = os_clock();
     const auto executor = make_thread_pool(clock, {.threads_max = 256, .name = "agent"});
     net::LoopThread loop{clock, "agent-loop"};
-    NodeNetwork network{cluster, *executor, os_random()};
+    NodeNetwork network{cluster, *executor, os_random(), loop.loop()};
     NodeDns dns{cluster, *executor, os_random()};
     dns.open();
     options.cluster_dns = {dns_address(cluster)};

@@ -27,12 +27,13 @@ Result<proxy::ServiceRulesOptions> options_of(const Cluster& cluster) {
 
 }   // namespace
 
-NodeNetwork::NodeNetwork(const Cluster& cluster, Executor& executor, Random& random)
-    : executor_{executor}, random_{random}, options_{options_of(cluster)} {}
+NodeNetwork::NodeNetwork(const Cluster& cluster, Executor& executor, Random& random,
+                         net::Loop& loop)
+    : executor_{executor}, random_{random}, loop_{loop}, options_{options_of(cluster)} {}
 
 Result<> NodeNetwork::make(client::Transport& transport) {
     TRY(const auto options, options_);
-    TRY(own_proxy_, proxy::make_proxy(executor_, random_, transport, options));
+    TRY(own_proxy_, proxy::make_proxy(executor_, random_, loop_, transport, options));
     TRY(own_policies_,
         proxy::make_policies(executor_, random_, transport, options.cluster_id, options.node.name));
     own_proxy_->start();

@@ -18,7 +18,7 @@ namespace skiff::cmd {
 
 class NodeNetwork {
   public:
-    NodeNetwork(const Cluster& cluster, Executor& executor, Random& random);
+    NodeNetwork(const Cluster& cluster, Executor& executor, Random& random, net::Loop& loop);
 
     void begin(client::Transport& transport);
     agent::NetworkHooks hooks();
@@ -32,6 +32,7 @@ class NodeNetwork {
 
     Executor& executor_;
     Random& random_;
+    net::Loop& loop_;
     Result<proxy::ServiceRulesOptions> options_;
     std::atomic<proxy::Proxy*> proxy_ = nullptr;   // once it has begun
     std::atomic<proxy::Policies*> policies_ = nullptr;

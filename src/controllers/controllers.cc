@@ -32,7 +32,7 @@ class AllControllers final : public Controllers {
           certificates_{executor, random, options_},
           cluster_roles_{executor, random, options_},
           endpoints_{executor, options_, service_informers_, pods_},
-          load_balancers_{executor, random, options_, service_informers_},
+          load_balancers_{executor, options_, service_informers_},
           volumes_{executor, options_, volume_informers_},
           volume_protection_{executor, options_, volume_informers_, pods_},
           workloads_{executor, random, options_, *reader_, pods_},

@@ -45,7 +45,8 @@ Result<Requeue> unless_terminating(Result<Requeue> done) {
 ServiceInformers::ServiceInformers(Executor& executor, Random& random, client::Transport& transport)
     : services{executor, random, transport},
       endpoints{executor, random, transport},
-      slices{executor, random, transport} {
+      slices{executor, random, transport},
+      nodes{executor, random, transport} {
     slices.add_index(service_index, service_of_slice);
 }
 
@@ -53,12 +54,14 @@ void ServiceInformers::start() {
     services.start();
     endpoints.start();
     slices.start();
+    nodes.start();
 }
 
 void ServiceInformers::stop() {
     services.stop();
     endpoints.stop();
     slices.stop();
+    nodes.stop();
 }
 
 std::vector<client::Shared<view::EndpointSlice>> ServiceInformers::slices_of(
@@ -114,6 +117,18 @@ EndpointsController::EndpointsController(Executor& executor, const ControllersOp
         if (old) slice_changed(*old);
         if (now) slice_changed(*now);
     });
+    informers.nodes.on_change([this](const auto& old, const auto& now) {
+        if ((old ? zone_of(*old) : "") != (now ? zone_of(*now) : ""))
+            zone_changed((now ? now : old)->metadata.name);
+    });
+}
+
+// Rare: whoever has a pod there is looked at.
+void EndpointsController::zone_changed(const std::string& node) {
+    for (const auto& slice : informers_.slices.all())
+        if (std::ranges::any_of(slice->endpoints,
+                                [&](const auto& one) { return one.nodeName == node; }))
+            slice_changed(*slice);
 }
 
 void EndpointsController::slice_changed(const view::EndpointSlice& slice) {
@@ -132,7 +147,7 @@ void EndpointsController::start() {
             endpoints_queue_.start();
             mirror_queue_.start();
         },
-        informers_.services, informers_.endpoints, informers_.slices, pods_);
+        informers_.services, informers_.endpoints, informers_.slices, informers_.nodes, pods_);
 }
 
 Result<Requeue> EndpointsController::reconcile_endpoints(const ObjectKey& key) {
@@ -146,8 +161,12 @@ Result<Requeue> EndpointsController::reconcile_endpoints(const ObjectKey& key) {
 Result<Requeue> EndpointsController::reconcile_slices(const ObjectKey& key) {
     return unless_terminating(slices_.plans.reconcile(key, [&]() -> Result<Plan> {
         const auto service = informers_.services.find(key);
-        return plan_slices(service.get(), service_pods_.pods_of(key),
-                           informers_.slices_of(key, slice_controller));
+        return plan_slices(
+            service.get(), service_pods_.pods_of(key), informers_.slices_of(key, slice_controller),
+            [this](const std::string& node) {
+                const auto found = informers_.nodes.find({.name_space = {}, .name = node});
+                return found ? zone_of(*found) : std::string{};
+            });
     }));
 }
 

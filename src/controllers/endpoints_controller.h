@@ -3,6 +3,7 @@
 #pragma once
 
 #include "controllers/component.h"
+#include "controllers/namespace.h"
 #include "controllers/service_pods.h"
 
 namespace skiff::controllers {
@@ -13,6 +14,7 @@ struct ServiceInformers {
     client::Informer<view::Service> services;
     client::Informer<view::Endpoints> endpoints;
     client::Informer<view::EndpointSlice> slices;
+    client::Informer<view::Node> nodes;
 
     void start();
     void stop();
@@ -28,6 +30,7 @@ class EndpointsController {
     void start();   // before the informers
 
   private:
+    void zone_changed(const std::string& node);
     void slice_changed(const view::EndpointSlice& slice);
     Result<client::Requeue> reconcile_endpoints(const client::ObjectKey& key);
     Result<client::Requeue> reconcile_slices(const client::ObjectKey& key);

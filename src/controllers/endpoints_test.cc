@@ -309,6 +309,29 @@ TEST(EndpointSlices, endpoints_of_ones_own_making_are_mirrored) {
     EXPECT_TRUE(plan_mirror(&web, &skipped, {}).empty());
 }
 
+TEST(EndpointSlices, endpoints_tell_their_zone_and_are_hinted_on_demand) {
+    const PodList pods{pod("a", "10.0.0.1"), pod("b", "10.0.0.2", "False")};
+    const auto zone = [](const std::string& node) { return node == "n1" ? "z" : ""; };
+    const auto slice_of = [&](const view::Service& web, const ZoneOfNode& zones) {
+        return of<view::EndpointSlice>(plan_slices(&web, pods, {}, zones).writes.at(0).body);
+    };
+    const auto told = slice_of(service(plain), zone);
+    EXPECT_EQ(told.endpoints[0].zone, "z");
+    EXPECT_FALSE(told.endpoints[0].hints);
+    auto close = service(plain);
+    close.spec.trafficDistribution = "PreferClose";
+    const auto hinted = slice_of(close, zone);
+    ASSERT_TRUE(hinted.endpoints[0].hints);
+    EXPECT_EQ(hinted.endpoints[0].hints->forZones.at(0).name, "z");
+    EXPECT_FALSE(hinted.endpoints[1].hints) << "it is not ready";
+    EXPECT_FALSE(slice_of(close, {}).endpoints[0].hints) << "its node is in no zone";
+    // What was hinted is no longer when the service does not ask for it.
+    const SliceList stored{std::make_shared<view::EndpointSlice>(hinted)};
+    const auto web = service(plain);
+    EXPECT_EQ(plan_slices(&close, pods, stored, zone).writes.size(), 0u);
+    EXPECT_EQ(plan_slices(&web, pods, stored, zone).writes.size(), 1u);
+}
+
 TEST(LoadBalancers, a_balanced_service_is_at_the_nodes_addresses) {
     const std::vector<client::Shared<view::Node>> nodes{
         shared<view::Node>(
@@ -326,6 +349,10 @@ TEST(LoadBalancers, a_balanced_service_is_at_the_nodes_addresses) {
     EXPECT_TRUE(plan_load_balancer(web, nodes).empty());
     EXPECT_EQ(plan_load_balancer(web, {nodes[0]}).writes.size(), 1u);
     EXPECT_TRUE(plan_load_balancer(service(plain), nodes).empty());
+    auto was = service(plain);
+    was.status = web.status;
+    EXPECT_EQ(plan_load_balancer(was, nodes).writes.at(0).body,
+              R"({"status":{"loadBalancer":{"ingress":[]}}})");
     EXPECT_TRUE(
         plan_load_balancer(
             service(R"({"type":"LoadBalancer","loadBalancerClass":"example.com/x"})"), nodes)

@@ -15,6 +15,7 @@ using Port = Slice::EndpointPort;
 
 constexpr std::string_view skip_mirror_label = "endpointslice.kubernetes.io/skip-mirror";
 constexpr std::string_view leader_annotation = "control-plane.alpha.kubernetes.io/leader";
+constexpr std::string_view zone_label = "topology.kubernetes.io/zone";
 constexpr std::string_view last_applied = "kubectl.kubernetes.io/last-applied-configuration";
 
 std::string identity_of(const Endpoint& endpoint) {
@@ -158,6 +159,7 @@ Endpoint endpoint_of(const Backend& backend) {
                       .hostname = {},
                       .nodeName = std::string_view{backend.node},
                       .zone = {},
+                      .hints = {},
                       .targetRef = {}};
     if (!backend.hostname.empty()) endpoint.hostname = backend.hostname;
     auto& pod = endpoint.targetRef.emplace();
@@ -198,6 +200,7 @@ Endpoint mirrored_address(const view::Endpoints::EndpointAddress& address, bool 
                       .hostname = {},
                       .nodeName = address.nodeName,
                       .zone = {},
+                      .hints = {},
                       .targetRef = {}};
     if (!address.hostname.empty()) endpoint.hostname = address.hostname;
     if (!address.targetRef) return endpoint;
@@ -232,7 +235,17 @@ void add_mirrored(const view::Endpoints::EndpointSubset& subset,
     add(subset.notReadyAddresses, false);
 }
 
+// Each ready endpoint is for clients of its own zone; what has no zone is for nobody's.
+void hint(std::vector<EndpointGroup>& groups) {
+    for (auto& group : groups)
+        for (auto& endpoint : group.endpoints)
+            if (endpoint.zone && endpoint.conditions.ready.value_or(false))
+                endpoint.hints.emplace().forZones = {{.name = *endpoint.zone}};
+}
+
 }   // namespace
+
+std::string zone_of(const view::Node& node) { return node.metadata.labels.get(zone_label).str(); }
 
 client::Plan plan_slice_set(const SliceSet& set, std::vector<EndpointGroup> groups,
                             const SliceList& current) {
@@ -278,7 +291,7 @@ client::Plan plan_slice_set(const SliceSet& set, std::vector<EndpointGroup> grou
 }
 
 client::Plan plan_slices(const view::Service* service, const PodList& pods,
-                         const SliceList& current) {
+                         const SliceList& current, const ZoneOfNode& zone) {
     if (!service || !managed(*service)) return remove_all(current);
     SliceSet set{
         .prefix = concat(service->metadata.name, "-"), .metadata = {}, .placeholder = true};
@@ -294,7 +307,14 @@ client::Plan plan_slices(const view::Service* service, const PodList& pods,
         owner("Service", service->metadata.name, service->metadata.uid)};
     if (const auto time = last_change(*service, pods))
         set.metadata.annotations[last_change_annotation] = rfc3339(*time);
-    return plan_slice_set(set, groups_of(backends_of(*service, pods)), current);
+    auto groups = groups_of(backends_of(*service, pods));
+    if (zone)
+        for (auto& group : groups)
+            for (auto& endpoint : group.endpoints)
+                if (auto name = zone(endpoint.nodeName.str()); !name.empty())
+                    endpoint.zone = std::move(name);
+    if (service->spec.trafficDistribution == "PreferClose") hint(groups);
+    return plan_slice_set(set, std::move(groups), current);
 }
 
 client::Plan plan_mirror(const view::Service* service, const view::Endpoints* endpoints,

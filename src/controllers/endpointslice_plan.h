@@ -3,8 +3,11 @@
 // stays in its slice, room in slices that are written anyway is used first.
 #pragma once
 
+#include <functional>
+
 #include "client/plan.h"
 #include "controllers/backends.h"
+#include "controllers/namespace.h"
 
 namespace skiff::controllers {
 
@@ -32,10 +35,14 @@ struct SliceSet {
 client::Plan plan_slice_set(const SliceSet& set, std::vector<EndpointGroup> groups,
                             const SliceList& current);
 
+// By a node's name; "" where it is in none.
+using ZoneOfNode = std::function<std::string(const std::string& node)>;
+std::string zone_of(const view::Node& node);
+
 // `current`: the slices that the controller of that kind made for the service. `service` null: it
 // is gone.
 client::Plan plan_slices(const view::Service* service, const PodList& pods,
-                         const SliceList& current);
+                         const SliceList& current, const ZoneOfNode& zone = {});
 client::Plan plan_mirror(const view::Service* service, const view::Endpoints* endpoints,
                          const SliceList& current);
 

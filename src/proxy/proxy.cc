@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "client/informer.h"
 #include "proxy/dropped_endpoints.h"
 #include "proxy/flows.h"
@@ -14,29 +15,39 @@ namespace {
 
 constexpr Duration look_period = 30s;   // whether the tables are still there
 constexpr Duration retry = 1s;
+constexpr std::string_view zone_label = "topology.kubernetes.io/zone";
 
 template <class V>
 client::ObjectKey key_of(const V& object) {
     return {.name_space = object.metadata.namespace_.str(), .name = object.metadata.name};
 }
 
+client::InformerOptions only(const std::string& node) {
+    return {.name_space = {},
+            .query = {.label_selector = {}, .field_selector = concat("metadata.name=", node)}};
+}
+
 class ProxyOfNode final : public Proxy {
   public:
-    ProxyOfNode(Executor& executor, Random& random, client::Transport& transport,
+    ProxyOfNode(Executor& executor, Random& random, net::Loop& loop, client::Transport& transport,
                 ServiceRulesOptions options, NetfilterSocket socket)
-        : dropped_{executor},
+        : node_name_{options.node.name},
+          dropped_{executor},
           socket_{std::move(socket)},
           rules_{std::move(options)},
           table_{
               socket_, rules_.rules(),
               [this](NetfilterSocket& from) { return kept_clients(from, rules_.rules().table()); }},
+          health_{loop},
           services_{executor, random, transport},
           slices_{executor, random, transport},
+          node_{executor, random, transport, only(node_name_)},
           strand_{executor} {}
 
     ~ProxyOfNode() override {
         services_.stop();
         slices_.stop();
+        node_.stop();
         strand_.close();
     }
 
@@ -54,10 +65,20 @@ class ProxyOfNode final : public Proxy {
                 changed();
             });
         });
-        services_.on_synced([this] { strand_.post([this] { synced(); }); });
-        slices_.on_synced([this] { strand_.post([this] { synced(); }); });
+        node_.on_change([this](const auto&, const auto& now) {
+            if (!now || now->metadata.name != node_name_) return;
+            strand_.post([this, zone = now->metadata.labels.get(zone_label).str()] {
+                rules_.set_zone(zone);
+                changed();
+            });
+        });
+        const auto known = [this] { strand_.post([this] { synced(); }); };
+        services_.on_synced(known);
+        slices_.on_synced(known);
+        node_.on_synced(known);
         services_.start();
         slices_.start();
+        node_.start();
     }
 
     void wait_until_dropped(const std::string& pod_uid, Duration timeout) override {
@@ -66,7 +87,7 @@ class ProxyOfNode final : public Proxy {
 
   private:
     void synced() {
-        if (++synced_ < 2) return;
+        if (++synced_ < 3) return;
         ready_ = true;
         commit();
         strand_.after(look_period, [this] { look(); });
@@ -89,6 +110,8 @@ class ProxyOfNode final : public Proxy {
         }
         if (const auto gen = generation(socket_)) generation_ = *gen;
         forget_what_is_gone();
+        for (const auto& [service, health] : rules_.take_health_ports())
+            health_.set(service, health);
         for (const auto& [key, slice] : std::exchange(pending_slices_, {}))
             dropped_.in_force(key, slice.get());
         if (!std::exchange(begun_, true)) dropped_.begun();
@@ -113,14 +136,17 @@ class ProxyOfNode final : public Proxy {
                 commit();
             }
         }
+        health_.try_again();
         strand_.after(look_period, [this] { look(); });
     }
 
+    const std::string node_name_;
     DroppedEndpoints dropped_;
     // On the strand.
     NetfilterSocket socket_;
     ServiceRules rules_;
     KernelTable table_;
+    HealthChecks health_;
     std::map<client::ObjectKey, SharedSlice> pending_slices_;   // not in force yet
     uint32_t generation_ = 0;
     unsigned synced_ = 0;
@@ -130,16 +156,17 @@ class ProxyOfNode final : public Proxy {
 
     client::Informer<view::Service> services_;
     client::Informer<view::EndpointSlice> slices_;
+    client::Informer<view::Node> node_;
     Strand strand_;
 };
 
 }   // namespace
 
-Result<std::unique_ptr<Proxy>> make_proxy(Executor& executor, Random& random,
+Result<std::unique_ptr<Proxy>> make_proxy(Executor& executor, Random& random, net::Loop& loop,
                                           client::Transport& transport,
                                           ServiceRulesOptions options) {
     TRY(auto socket, NetfilterSocket::open());
-    return std::make_unique<ProxyOfNode>(executor, random, transport, std::move(options),
+    return std::make_unique<ProxyOfNode>(executor, random, loop, transport, std::move(options),
                                          std::move(socket));
 }
 

@@ -9,6 +9,7 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "client/transport.h"
+#include "net/loop.h"
 #include "proxy/service_rules.h"
 
 namespace skiff::proxy {
@@ -23,9 +24,9 @@ class Proxy {
     virtual void wait_until_dropped(const std::string& pod_uid, Duration timeout) = 0;
 };
 
-// `transport` acts as the node and outlives the proxy. Fails where the kernel gives no netfilter
-// socket.
-Result<std::unique_ptr<Proxy>> make_proxy(Executor& executor, Random& random,
+// `transport` acts as the node and outlives the proxy, as the loop does. Fails where the kernel
+// gives no netfilter socket.
+Result<std::unique_ptr<Proxy>> make_proxy(Executor& executor, Random& random, net::Loop& loop,
                                           client::Transport& transport,
                                           ServiceRulesOptions options);
 

@@ -1,6 +1,7 @@
 #include "proxy/service_plan.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 
@@ -16,6 +17,7 @@ struct Candidate {
     bool ready = false;
     bool last_resort = false;   // ends, but still serves
     bool here = false;
+    std::set<std::string_view> zones;   // for which it is hinted
 };
 
 // Every endpoint of one port, once.
@@ -38,7 +40,10 @@ std::vector<Candidate> candidates(const view::Service::ServicePort& port,
                 Candidate one{.endpoint = {*address, static_cast<uint16_t>(*slice_port.port)},
                               .ready = conditions.ready.value_or(true),
                               .last_resort = terminating && conditions.serving.value_or(true),
-                              .here = endpoint.nodeName == node.name};
+                              .here = endpoint.nodeName == node.name,
+                              .zones = {}};
+                if (endpoint.hints)
+                    for (const auto& zone : endpoint.hints->forZones) one.zones.insert(zone.name);
                 const auto same = std::ranges::find(out, one.endpoint, &Candidate::endpoint);
                 if (same == out.end()) {
                     out.push_back(one);
@@ -47,6 +52,7 @@ std::vector<Candidate> candidates(const view::Service::ServicePort& port,
                 same->ready |= one.ready;   // in two slices for a moment, while it moves
                 same->last_resort |= one.last_resort;
                 same->here |= one.here;
+                same->zones.merge(one.zones);
             }
         }
     }
@@ -55,12 +61,28 @@ std::vector<Candidate> candidates(const view::Service::ServicePort& port,
 
 enum class Reach { Everywhere, Here };
 
+// Hints are followed when every endpoint has some and one of them is for this zone: what is half
+// written, or for others only, would leave the zone without.
+bool hints_count(const std::vector<Candidate>& all, std::string_view zone) {
+    bool ours = false;
+    for (const auto& one : all) {
+        if (!one.ready) continue;
+        if (one.zones.empty()) return false;
+        ours |= one.zones.contains(zone);
+    }
+    return ours;
+}
+
 // Those that are ready; if there are none, those that end but still serve.
-std::vector<Endpoint> usable(const std::vector<Candidate>& all, Reach reach) {
+std::vector<Endpoint> usable(const std::vector<Candidate>& all, Reach reach,
+                             std::string_view zone) {
     std::vector<Endpoint> out;
+    const bool near = reach == Reach::Everywhere && !zone.empty() && hints_count(all, zone);
     for (const bool Candidate::*good : {&Candidate::ready, &Candidate::last_resort}) {
         for (const auto& one : all)
-            if (one.*good && (reach == Reach::Everywhere || one.here)) out.push_back(one.endpoint);
+            if (one.*good && (reach == Reach::Everywhere || one.here) &&
+                (!near || one.zones.contains(zone)))
+                out.push_back(one.endpoint);
         if (!out.empty()) break;
     }
     std::ranges::sort(out);
@@ -71,15 +93,18 @@ std::vector<Endpoint> usable(const std::vector<Candidate>& all, Reach reach) {
 class Groups {
   public:
     Groups(ServicePlan& plan, const view::Service::ServicePort& port,
-           const std::vector<Candidate>& all)
-        : plan_{plan}, name_{concat(port.name, "/", port.protocol.view())}, all_{all} {}
+           const std::vector<Candidate>& all, std::string_view zone)
+        : plan_{plan},
+          name_{concat(port.name, "/", port.protocol.view())},
+          all_{all},
+          zone_{zone} {}
 
     size_t of(Reach reach) {
         auto& known = reach == Reach::Here ? here_ : everywhere_;
         if (known) return *known;
         Group group{.name = concat(name_, reach == Reach::Here ? "/here" : ""),
-                    .endpoints = usable(all_, reach)};
-        if (reach == Reach::Here && !usable(all_, Reach::Everywhere).empty())
+                    .endpoints = usable(all_, reach, zone_)};
+        if (reach == Reach::Here && !usable(all_, Reach::Everywhere, {}).empty())
             group.when_empty = WhenEmpty::Drop;
         plan_.groups.push_back(std::move(group));
         known = plan_.groups.size() - 1;
@@ -90,6 +115,7 @@ class Groups {
     ServicePlan& plan_;
     std::string name_;
     const std::vector<Candidate>& all_;
+    std::string_view zone_;
     std::optional<size_t> everywhere_;
     std::optional<size_t> here_;
 };
@@ -160,14 +186,21 @@ ServicePlan plan_service(const view::Service& service, const std::vector<SharedS
             plan.affinity_seconds = config.timeoutSeconds.value_or(affinity_seconds_default);
         }
     }
+    std::set<Address> healthy;
     for (const auto& port : spec.ports) {
         if (!parse_protocol(port.protocol)) continue;
         const auto all = candidates(port, slices, node);
-        Groups groups{plan, port, all};
+        Groups groups{plan, port, all, node.zone};
         add_entrances(plan, service, port, groups, node);
-        for (const auto& one : all)
+        for (const auto& one : all) {
             if (one.here) plan.hairpins.push_back(one.endpoint.address);
+            if (one.here && one.ready) healthy.insert(one.endpoint.address);
+        }
     }
+    if (spec.type == "LoadBalancer" && spec.externalTrafficPolicy == "Local" &&
+        spec.healthCheckNodePort != 0)
+        plan.health = {.port = static_cast<uint16_t>(spec.healthCheckNodePort),
+                       .endpoints = healthy.size()};
     std::ranges::sort(plan.hairpins);
     plan.hairpins.erase(std::ranges::unique(plan.hairpins).begin(), plan.hairpins.end());
     return plan;

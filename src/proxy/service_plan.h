@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proxy/addresses.h"
+#include "proxy/health_checks.h"
 #include "proxy/views.h"
 
 namespace skiff::proxy {
@@ -51,12 +52,14 @@ struct ServicePlan {
     std::vector<Entrance> entrances;
     std::optional<uint32_t> affinity_seconds;
     std::vector<Address> hairpins;   // endpoints on this node: they may reach themselves
+    HealthPort health;               // asked by load balancers
     bool operator==(const ServicePlan&) const = default;
 };
 
 struct NodeOfProxy {
     std::string name;
     std::optional<Address> dns_address;   // is served on the machine itself: nothing is done for it
+    std::string zone;                     // topology.kubernetes.io/zone; "" for none
 };
 
 using SharedService = std::shared_ptr<const view::Service>;

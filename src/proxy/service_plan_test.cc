@@ -143,6 +143,72 @@ TEST(ServicePlan, an_endpoint_in_two_slices_counts_once) {
               "10.96.0.7:80>1,2");
 }
 
+TEST(ServicePlan, hints_are_followed_when_all_are_there) {
+    // "1a 2b 3": hinted for the zones a and b, and not at all.
+    const auto hinted = [](std::string_view endpoints) {
+        auto slice = std::make_shared<view::EndpointSlice>();
+        slice->addressType = "IPv4";
+        slice->ports = {{.name = "", .protocol = "TCP", .port = 8080}};
+        for (const auto word : split(endpoints, ' ')) {
+            view::EndpointSlice::Endpoint one;
+            one.addresses = {concat("10.1.0.", word.substr(0, 1))};
+            one.conditions.ready = !word.ends_with('~');
+            for (const char zone : word.substr(1))
+                if (zone != '~') {
+                    if (!one.hints) one.hints.emplace();
+                    one.hints->forZones.push_back({.name = std::string{zone}});
+                }
+            slice->endpoints.push_back(std::move(one));
+        }
+        return SharedSlice{slice};
+    };
+    const struct {
+        const char* why;
+        const char* endpoints;
+        const char* zone;
+        std::string plan;
+    } rows[] = {
+        {"those of the zone", "1a 2b 3a", "a", "1,3"},
+        {"one for several zones", "1ab 2b", "a", "1"},
+        {"one is not hinted", "1a 2b 3", "a", "1,2,3"},
+        {"none is for the zone", "1a 2b", "c", "1,2"},
+        {"the node has no zone", "1a 2b", "", "1,2"},
+        {"what is not ready does not count", "1a 2b 3~", "a", "1"},
+        {"the zone's own are not ready", "1a~ 2b", "a", "2"},
+    };
+    for (const auto& row : rows)
+        EXPECT_EQ(text_of(plan_service(service_of("ClusterIP"), {hinted(row.endpoints)},
+                                       {.name = "here", .dns_address = {}, .zone = row.zone})),
+                  "10.96.0.7:80>" + row.plan)
+            << row.why;
+}
+
+TEST(ServicePlan, a_local_load_balancer_tells_of_the_endpoints_here) {
+    auto service = service_of("LoadBalancer");
+    service.spec.healthCheckNodePort = 31000;
+    const auto health = [&](std::string_view endpoints) {
+        return plan_service(service, {slice_of(endpoints), slice_of(endpoints, "", "TCP", 81)},
+                            {.name = std::string{here}, .dns_address = {}, .zone = {}})
+            .health;
+    };
+    EXPECT_EQ(health("1"), HealthPort{}) << "the policy is Cluster";
+    service.spec.externalTrafficPolicy = "Local";
+    EXPECT_EQ(health("1 2 3~ 4@ 5-"), (HealthPort{.port = 31000, .endpoints = 2}));
+    EXPECT_EQ(health("4@"), (HealthPort{.port = 31000, .endpoints = 0}));
+    service.spec.type = "NodePort";
+    EXPECT_EQ(health("1"), HealthPort{});
+}
+
+TEST(HealthPort, is_answered_as_kube_proxy_does) {
+    const auto answer = health_answer({.name_space = "d", .name = "web"}, 2);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.headers.find("x-load-balancing-endpoint-weight"), "2");
+    EXPECT_EQ(answer.body.front().view(),
+              "{\n\t\"service\": {\n\t\t\"namespace\": \"d\",\n\t\t\"name\": \"web\"\n\t},\n"
+              "\t\"localEndpoints\": 2,\n\t\"serviceProxyHealthy\": true\n}");
+    EXPECT_EQ(health_answer({}, 0).status, 503);
+}
+
 TEST(ServicePlan, load_balancers_and_external_addresses) {
     auto service = service_of("LoadBalancer");
     service.spec.externalIPs = {"203.0.113.1", "2001:db8::1"};

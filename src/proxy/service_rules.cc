@@ -252,6 +252,14 @@ void ServiceRules::set_slice(const client::ObjectKey& key, SharedSlice slice) {
     look_again(*now);
 }
 
+void ServiceRules::set_zone(const std::string& zone) {
+    if (options_.node.zone == zone) return;
+    options_.node.zone = zone;
+    std::vector<client::ObjectKey> keys;
+    for (const auto& [key, service] : services_) keys.push_back(key);
+    for (const auto& key : keys) look_again(key);
+}
+
 void ServiceRules::look_again(const client::ObjectKey& key) {
     auto& service = services_[key];
     ServicePlan plan;
@@ -261,6 +269,7 @@ void ServiceRules::look_again(const client::ObjectKey& key) {
         plan = plan_service(*service.object, slices, options_.node);
     }
     if (plan != service.plan) {
+        if (plan.health != service.plan.health) health_[key] = plan.health;
         note_stale(service.plan, plan);
         set_guards(service, plan);
         set_claims(key, service, claims_of(plan));

@@ -53,10 +53,15 @@ class ServiceRules {
     // Null: it is gone.
     void set_service(const client::ObjectKey& key, SharedService service);
     void set_slice(const client::ObjectKey& key, SharedSlice slice);
+    void set_zone(const std::string& zone);   // of the node
 
     Ruleset& rules() { return rules_; }
     const Ruleset& rules() const { return rules_; }
     std::vector<StaleFlows> take_stale_flows() { return std::exchange(stale_, {}); }
+    // Those that are no longer as they were.
+    std::map<client::ObjectKey, HealthPort> take_health_ports() {
+        return std::exchange(health_, {});
+    }
 
   private:
     // One service's wish for an element. Several may have the same (external IPs, say): the first
@@ -97,6 +102,7 @@ class ServiceRules {
     std::map<std::string_view, std::set<size_t>> counts_;   // by door: maps that there are
     std::set<uint32_t> affinity_times_;
     std::vector<StaleFlows> stale_;
+    std::map<client::ObjectKey, HealthPort> health_;
 };
 
 }   // namespace skiff::proxy

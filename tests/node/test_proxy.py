@@ -146,3 +146,45 @@ def test_reset_of_rules_is_noticed(space, cluster, web):
     subprocess.run(["nft", "delete", "table", "ip", table], check=True)
     make_service(space, "another")   # the next change finds out, or a look every half a minute
     space.eventually("answers again", lambda: curl(f"http://{web['spec']['clusterIP']}/", "-m", "1") in ("one", "two"))
+
+
+def test_a_local_load_balancer_tells_whether_there_is_an_endpoint_here(space, pods):
+    made = make_service(space, "balanced", type="LoadBalancer", externalTrafficPolicy="Local")
+    port = made["spec"]["healthCheckNodePort"]
+    make_slice(space, "balanced", pods)
+    url = f"http://127.0.0.1:{port}/anything"
+    space.eventually("healthy", lambda: curl(url, "-o", "/dev/null", "-w", "%{http_code}") == "200")
+    told = json.loads(curl(url))
+    assert told == {"service": {"namespace": space.name, "name": "balanced"}, "localEndpoints": 2, "serviceProxyHealthy": True}
+    make_slice(space, "balanced", pods, ready=False)
+    space.eventually("not any more", lambda: curl(url, "-o", "/dev/null", "-w", "%{http_code}") == "503")
+    assert json.loads(curl(url))["localEndpoints"] == 0
+    space.eventually("told", lambda: {"EnsuringLoadBalancer", "EnsuredLoadBalancer"} <= {reason for reason, _ in space.events("balanced")})
+    space.kubectl("delete service balanced").ok()
+    space.eventually("nobody listens", lambda: curl(url) == REFUSED)
+
+
+def test_hints_keep_traffic_in_the_zone(space, pods):
+    node = pods[0]["spec"]["nodeName"]
+    service = make_service(space, "close", trafficDistribution="PreferClose")
+    address = service["spec"]["clusterIP"]
+
+    def hinted(*zones):
+        endpoints = [{"addresses": [pod["status"]["podIP"]], "nodeName": node, "conditions": {"ready": True}, "hints": {"forZones": [{"name": zone}]}}
+                     for pod, zone in zip(pods, zones)]
+        space.kubectl("apply -f -", stdin=json.dumps({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": endpoints,
+            "metadata": {"name": "close-x", "labels": {"kubernetes.io/service-name": "close"}},
+            "ports": [{"name": "", "port": 8080, "protocol": "TCP"}]})).ok()
+
+    def met():
+        return {curl(f"http://{address}/") for _ in range(12)}
+    hinted("here", "there")
+    space.eventually("a node without a zone goes to both", lambda: met() == {"one", "two"})
+    space.kubectl(f"label node {node} topology.kubernetes.io/zone=here").ok()
+    try:
+        space.eventually("its own zone alone", lambda: met() == {"one"})
+        hinted("there", "there")
+        space.eventually("none is hinted for it", lambda: met() == {"one", "two"})
+    finally:
+        space.kubectl(f"label node {node} topology.kubernetes.io/zone-").ok()
