@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <arpa/inet.h>
+
 #include "base/text.h"
 
 namespace skiff::dns {
@@ -12,10 +14,15 @@ constexpr std::string_view service_name_label = "kubernetes.io/service-name";
 constexpr std::string_view schema_version = "1.1.0";
 constexpr std::string_view reverse_domain = "in-addr.arpa";
 
-std::string dashed(uint32_t address) {
-    auto text = ipv4_text(address);
-    std::ranges::replace(text, '.', '-');
+std::string dashed(std::string text) {
+    std::ranges::replace_if(
+        text, [](char c) { return c == '.' || c == ':'; }, '-');
     return text;
+}
+
+std::string ipv6_bytes(const std::string& text) {
+    std::string bytes(16, '\0');
+    return ::inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1 ? bytes : std::string{};
 }
 
 std::string key_of(std::string_view name, std::string_view name_space) {
@@ -65,9 +72,7 @@ class Zone::Search {
 
   private:
     std::string_view domain() const { return zone_.options_.domain; }
-    bool asked(Type type) const {
-        return question_.type == type || (question_.type == Type::ANY && type != Type::AAAA);
-    }
+    bool asked(Type type) const { return question_.type == type || question_.type == Type::ANY; }
 
     Record soa(std::string_view zone_name) const {
         return {
@@ -174,6 +179,11 @@ class Zone::Search {
             for (const auto& endpoint : endpoints) visit(endpoint);
     }
 
+    static Type type_of(const Endpoint& one) { return one.six.empty() ? Type::A : Type::AAAA; }
+    static std::string data_of(const Endpoint& one) {
+        return one.six.empty() ? a_data(one.address) : one.six;
+    }
+
     // Who asks again gets another one first.
     std::vector<Record> in_turn(std::vector<Record> records) const {
         if (records.size() > 1)
@@ -184,15 +194,15 @@ class Zone::Search {
     Reply whole(const std::string& key, const Entry& entry) const {
         std::vector<Record> answers;
         std::vector<Record> additional;
-        if (asked(Type::A)) {
-            std::set<uint32_t> addresses;
-            if (entry.address) addresses.insert(*entry.address);
-            if (entry.headless)
-                each_endpoint(entry, [&](const Endpoint& one) { addresses.insert(one.address); });
-            for (const uint32_t address : addresses)
-                answers.push_back(record(question_.name, Type::A, a_data(address)));
-            answers = in_turn(std::move(answers));
-        }
+        std::set<std::pair<Type, std::string>> addresses;
+        if (entry.address && asked(Type::A)) addresses.emplace(Type::A, a_data(*entry.address));
+        if (entry.headless)
+            each_endpoint(entry, [&](const Endpoint& one) {
+                if (asked(type_of(one))) addresses.emplace(type_of(one), data_of(one));
+            });
+        for (const auto& [type, data] : addresses)
+            answers.push_back(record(question_.name, type, data));
+        answers = in_turn(std::move(answers));
         if (question_.type == Type::SRV) add_ports(key, entry, {}, {}, answers, additional);
         return existing(std::move(answers), std::move(additional));
     }
@@ -203,8 +213,8 @@ class Zone::Search {
         each_endpoint(entry, [&](const Endpoint& one) {
             if (one.host != host) return;
             known = true;
-            if (asked(Type::A))
-                answers.push_back(record(question_.name, Type::A, a_data(one.address)));
+            if (asked(type_of(one)))
+                answers.push_back(record(question_.name, type_of(one), data_of(one)));
         });
         return known ? existing(std::move(answers)) : no_such_name();
     }
@@ -217,23 +227,26 @@ class Zone::Search {
         const auto wanted = [&](std::string_view one, std::string_view spoken) {
             return (name.empty() || one == name) && (protocol.empty() || iequals(spoken, protocol));
         };
-        const auto add = [&](const std::string& target, int32_t port, uint32_t address) {
+        std::set<std::pair<std::string, int32_t>> ports;
+        std::set<std::pair<std::string, std::string>> targets;
+        const auto add = [&](const std::string& target, int32_t port, Type type, std::string data) {
             known = true;
-            answers.push_back(record(question_.name, Type::SRV,
-                                     srv_data(0, 100, static_cast<uint16_t>(port), target)));
-            const auto extra = record(target, Type::A, a_data(address));
-            const auto same = [&](const Record& one) { return one.name == target; };
-            if (std::ranges::none_of(additional, same)) additional.push_back(extra);
+            if (ports.emplace(target, port).second)
+                answers.push_back(record(question_.name, Type::SRV,
+                                         srv_data(0, 100, static_cast<uint16_t>(port), target)));
+            if (targets.emplace(target, data).second)
+                additional.push_back(record(target, type, std::move(data)));
         };
         if (entry.address)
             for (const auto& port : entry.ports)
                 if (wanted(port.name, port.protocol.view()))
-                    add(zone_.own_name(key), port.port, *entry.address);
+                    add(zone_.own_name(key), port.port, Type::A, a_data(*entry.address));
         if (!entry.headless) return known;
         each_endpoint(entry, [&](const Endpoint& one) {
             for (const auto& port : one.ports)
                 if (port.port && wanted(port.name.value_or(""), port.protocol.view()))
-                    add(concat(one.host, ".", zone_.own_name(key)), *port.port, one.address);
+                    add(concat(one.host, ".", zone_.own_name(key)), *port.port, type_of(one),
+                        data_of(one));
         });
         return known;
     }
@@ -286,7 +299,7 @@ class Zone::Search {
             return;
         std::set<std::string> hosts;
         each_endpoint(found->second, [&](const Endpoint& one) {
-            if (one.address == address) hosts.insert(one.host);
+            if (one.six.empty() && one.address == address) hosts.insert(one.host);
         });
         for (const auto& host : hosts) add(host, key);
     }
@@ -352,6 +365,7 @@ void Zone::remove(const view::Service& service) {
 void Zone::index_endpoints(const std::string& key, const std::vector<Endpoint>& endpoints,
                            bool add) {
     for (const auto& endpoint : endpoints) {
+        if (!endpoint.six.empty()) continue;
         auto& keys = endpoint_addresses_[endpoint.address];
         if (add)
             keys.insert(key);
@@ -363,17 +377,20 @@ void Zone::index_endpoints(const std::string& key, const std::vector<Endpoint>& 
 
 void Zone::put(const view::EndpointSlice& slice) {
     const auto* service = slice.metadata.labels.find(service_name_label);
-    if (!service || slice.addressType != "IPv4") return remove(slice);
+    if (!service || slice.addressType == "FQDN") return remove(slice);
     std::vector<Endpoint> endpoints;
     for (const auto& one : slice.endpoints) {
         if (!one.conditions.ready.value_or(true)) continue;
-        for (const auto& text : one.addresses)
-            if (const auto address = parse_ipv4(text))
-                endpoints.push_back({.address = *address,
-                                     .host = one.hostname.value_or("").empty()
-                                                 ? dashed(*address)
-                                                 : lower(*one.hostname),
-                                     .ports = slice.ports});
+        for (const auto& text : one.addresses) {
+            const auto address = parse_ipv4(text);
+            auto six = address ? std::string{} : ipv6_bytes(text);
+            if (!address && six.empty()) continue;
+            endpoints.push_back(
+                {.address = address.value_or(0),
+                 .six = std::move(six),
+                 .host = one.hostname.value_or("").empty() ? dashed(text) : lower(*one.hostname),
+                 .ports = slice.ports});
+        }
     }
     const auto key = key_of(service->view(), slice.metadata.namespace_.view());
     auto& held = entry(key).slices[slice.metadata.name];

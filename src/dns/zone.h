@@ -41,6 +41,7 @@ class Zone {
   private:
     struct Endpoint {
         uint32_t address = 0;
+        std::string six;    // an IPv6 address instead, its 16 bytes; somebody wrote its slice
         std::string host;   // its hostname, or its address with dashes
         std::vector<view::EndpointSlice::EndpointPort> ports;
     };

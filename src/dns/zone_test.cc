@@ -1,6 +1,7 @@
 // What the cluster's names are answered, by a table.
 #include "dns/zone.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
 #include "base/text.h"
@@ -23,6 +24,7 @@ Zone a_zone() {
         const auto* service :
         {R"({"metadata":{"name":"web","namespace":"default"},"spec":{"type":"ClusterIP","clusterIP":"10.96.0.7","ports":[{"name":"http","protocol":"TCP","port":80},{"name":"dns","protocol":"UDP","port":53}]}})",
          R"({"metadata":{"name":"db","namespace":"default"},"spec":{"type":"ClusterIP","clusterIP":"None","ports":[{"name":"sql","protocol":"TCP","port":3306}]}})",
+         R"({"metadata":{"name":"six","namespace":"default"},"spec":{"type":"ClusterIP","clusterIP":"None"}})",
          R"({"metadata":{"name":"empty","namespace":"other"},"spec":{"type":"ClusterIP","clusterIP":"None"}})",
          R"({"metadata":{"name":"out","namespace":"default"},"spec":{"type":"ExternalName","externalName":"Example.com."}})",
          R"({"metadata":{"name":"in","namespace":"default"},"spec":{"type":"ExternalName","externalName":"web.default.svc.cluster.local"}})"})
@@ -30,6 +32,8 @@ Zone a_zone() {
     for (
         const auto* slice :
         {R"({"metadata":{"name":"db-1","namespace":"default","labels":{"kubernetes.io/service-name":"db"}},"addressType":"IPv4","endpoints":[{"addresses":["10.244.0.5"],"conditions":{"ready":true},"hostname":"db-0"},{"addresses":["10.244.0.6"],"conditions":{"ready":true}},{"addresses":["10.244.0.7"],"conditions":{"ready":false},"hostname":"db-2"}],"ports":[{"name":"sql","protocol":"TCP","port":3306}]})",
+         R"({"metadata":{"name":"six-1","namespace":"default","labels":{"kubernetes.io/service-name":"six"}},"addressType":"IPv6","endpoints":[{"addresses":["fd00::5"],"hostname":"six-0"},{"addresses":["fd00:0::6"]}],"ports":[{"name":"sql","protocol":"TCP","port":3306}]})",
+         R"({"metadata":{"name":"six-2","namespace":"default","labels":{"kubernetes.io/service-name":"six"}},"addressType":"IPv4","endpoints":[{"addresses":["10.244.0.15"],"hostname":"six-0"}],"ports":[{"name":"sql","protocol":"TCP","port":3306}]})",
          R"({"metadata":{"name":"web-1","namespace":"default","labels":{"kubernetes.io/service-name":"web"}},"addressType":"IPv4","endpoints":[{"addresses":["10.244.0.9"],"conditions":{"ready":true}}],"ports":[{"name":"http","protocol":"TCP","port":8080}]})"})
         zone.put(of<view::EndpointSlice>(slice));
     return zone;
@@ -47,6 +51,10 @@ std::string data_text(const Record& record) {
     switch (record.type) {
     case Type::A:
         return ipv4_text(static_cast<uint32_t>(number(0)) << 16 | static_cast<uint32_t>(number(2)));
+    case Type::AAAA: {
+        char text[INET6_ADDRSTRLEN];
+        return ::inet_ntop(AF_INET6, data.data(), text, sizeof text);
+    }
     case Type::SRV: return concat(number(2), " ", number(4), " ", name_at(data, 6));
     case Type::TXT: return data.substr(1);
     default: return name_at(data, 0);
@@ -96,6 +104,23 @@ TEST(DnsZone, names_are_answered) {
          "10-244-0-6.db.default.svc.cluster.local "
          "+db-0.db.default.svc.cluster.local=10.244.0.5 "
          "+10-244-0-6.db.default.svc.cluster.local=10.244.0.6"},
+        {in("db.default.svc"), Type::AAAA, "ok soa cluster.local"},
+        {in("db-0.db.default.svc"), Type::AAAA, "ok soa cluster.local"},
+        {in("none.default.svc"), Type::AAAA, "none soa cluster.local"},
+        {in("six.default.svc"), Type::AAAA, "ok fd00::5 fd00::6"},
+        {in("six.default.svc"), Type::A, "ok 10.244.0.15"},
+        {in("six.default.svc"), Type::ANY, "ok 10.244.0.15 fd00::5 fd00::6"},
+        {in("six-0.six.default.svc"), Type::AAAA, "ok fd00::5"},
+        {in("six-0.six.default.svc"), Type::A, "ok 10.244.0.15"},
+        {in("fd00-0--6.six.default.svc"), Type::AAAA, "ok fd00::6"},
+        {in("_sql._tcp.six.default.svc"), Type::SRV,
+         "ok 100 3306 six-0.six.default.svc.cluster.local 100 3306 "
+         "fd00-0--6.six.default.svc.cluster.local "
+         "+six-0.six.default.svc.cluster.local=fd00::5 "
+         "+fd00-0--6.six.default.svc.cluster.local=fd00::6 "
+         "+six-0.six.default.svc.cluster.local=10.244.0.15"},
+        {in("out.default.svc"), Type::AAAA, "ok example.com -> example.com"},
+        {in("in.default.svc"), Type::AAAA, "ok web.default.svc.cluster.local"},
         {in("empty.other.svc"), Type::A, "ok soa cluster.local"},
         {in("out.default.svc"), Type::A, "ok example.com -> example.com"},
         {in("out.default.svc"), Type::CNAME, "ok example.com"},
