@@ -21,37 +21,61 @@ constexpr Duration answer_time = 2s;
 constexpr Duration drain_time = 300ms;   // a busy client asks within it
 constexpr size_t answer_bytes_max = 64 * 1024;
 
-// `shared` is the truth for all workers, those of an older configuration too; a worker parses what
-// it has not seen yet. An upstream's version tells it.
+// `shared` is the truth for all workers, those of an older configuration too. What each request
+// needs of it stands in plain memory that the master maps once and all workers inherit: a lock and
+// a look-up a request would cost more than all else here. A worker counts its requests in a row of
+// its own, so that no two write to one place.
 constexpr std::string_view text = R"lua(
 local balancer = require "ngx.balancer"
+local base = require "resty.core.base"
+local ffi = require "ffi"
 local shared = ngx.shared.endpoints
+local find, time, get_request = string.find, ngx.time, base.get_request
 local M = {}
-local known = {}
+local known = {}   -- upstreams, by name
+
+local rows, slots = 64, 16384   -- of counts
+ffi.cdef[[
+struct skiff_memory {
+    int32_t version;        // of all endpoints together
+    int32_t draining;       // up to this generation, clients are asked to come back
+    int32_t draining_end;   // until then, in seconds
+    int32_t counts[64][16384];   // requests under way, by worker and server
+};
+void *mmap(void *address, size_t length, int protection, int flags, int descriptor, long offset);
+]]
+local memory, counts, generation
+
+-- Of requests under way, by their address: the server, and what decides on one.
+local busy, cookies, hashes = {}, {}, {}
+local function this_request()
+    return tonumber(ffi.cast("uintptr_t", get_request()))
+end
 
 local function parse(list)
     local servers = {}
     for server in list:gmatch("%S+") do
         local host, port = server:match("^(.*):(%d+)$")
         servers[#servers + 1] = {
-            host = host, port = tonumber(port), active = "n:" .. server,
-            id = ngx.md5(server):sub(1, 16),
+            host = host, port = tonumber(port), slot = shared:get("s:" .. server) or 0,
+            id = ngx.md5(server):sub(1, 16), index = #servers + 1,
         }
     end
     return servers
 end
 
-local function upstream(name)
+local function look(name)
     local one = known[name]
     if not one then
-        one = {version = 0, servers = {}, last = math.random(0, 1000),
+        one = {version = -1, own_version = 0, servers = {}, last = math.random(0, 1000),
                version_key = "v:" .. name, servers_key = "e:" .. name}
         known[name] = one
     end
-    local version = shared:get(one.version_key) or 0
-    if version ~= one.version then
+    one.version = memory.version
+    local own = shared:get(one.version_key) or 0
+    if own ~= one.own_version then
         one.servers = parse(shared:get(one.servers_key) or "")
-        one.version = version
+        one.own_version = own
     end
     return one
 end
@@ -60,86 +84,129 @@ local function by_cookie(servers, name)
     local id = ngx.var["cookie_" .. name]
     if not id then return nil end
     for i = 1, #servers do
-        if servers[i].id == id then return i end
+        if servers[i].id == id then return servers[i] end
     end
 end
 
 -- The server with the highest number: few keys move when one comes or goes.
 local function by_hash(servers, key)
-    local best, at = -1, nil
+    local best, chosen = -1, nil
     for i = 1, #servers do
         local number = ngx.crc32_long(ngx.md5_bin(key .. servers[i].id))
-        if number > best then best, at = number, i end
+        if number > best then best, chosen = number, servers[i] end
     end
-    return at
+    return chosen
 end
 
-local function choose(one, ctx)
-    local servers = one.servers
-    local at = ctx.cookie and by_cookie(servers, ctx.cookie)
-        or ctx.hash and by_hash(servers, ctx.hash)
-    if at then return at end
-    one.last = one.last % #servers + 1
-    return one.last
+local function next_of(one, servers)
+    local at = one.last % #servers + 1
+    one.last = at
+    return servers[at]
+end
+
+local function chosen_by_request(request, servers)
+    local cookie, hash = cookies[request], hashes[request]
+    return cookie and by_cookie(servers, cookie) or hash and by_hash(servers, hash)
+end
+
+local function tell_cookie(name, server)
+    local known_already = ngx.var["cookie_" .. name] == server.id
+    ngx.var.sticky = known_already and "" or
+        name .. "=" .. server.id .. ngx.var.sticky_attributes
 end
 
 -- Of each request, and again when what was chosen did not answer.
 function M.balance(name)
-    local ctx = ngx.ctx
-    local one = upstream(name)
+    local one = known[name]
+    if not one or one.version ~= memory.version then one = look(name) end
     local servers = one.servers
-    local at = ctx.at
-    if ctx.server then
-        shared:incr(ctx.server.active, -1)
-        ctx.server = nil
+    local request = this_request()
+    local before, server = busy[request], nil
+    if before then
+        counts[before.slot] = counts[before.slot] - 1
+        busy[request] = nil
     end
     if #servers == 0 then return ngx.exit(ngx.ERROR) end
-    if at then
-        at = at % #servers + 1
+    if before then
+        server = servers[before.index % #servers + 1]
     else
-        at = choose(one, ctx)
+        server = chosen_by_request(request, servers) or next_of(one, servers)
         balancer.set_more_tries(2)
     end
-    local server = servers[at]
-    ctx.at, ctx.server = at, server
-    shared:incr(server.active, 1, 0)
-    if ctx.cookie then
-        local known_already = ngx.var["cookie_" .. ctx.cookie] == server.id
-        ngx.var.sticky = known_already and "" or
-            ctx.cookie .. "=" .. server.id .. ngx.var.sticky_attributes
-    end
+    busy[request] = server
+    counts[server.slot] = counts[server.slot] + 1
+    if cookies[request] then tell_cookie(cookies[request], server) end
     balancer.set_current_peer(server.host, server.port)
 end
 
 -- Before it: what of the request decides.
-function M.by_cookie() ngx.ctx.cookie = ngx.var.sticky_name end
-function M.by_hash(key) ngx.ctx.hash = key end
+function M.by_cookie() cookies[this_request()] = ngx.var.sticky_name end
+function M.by_hash(key) hashes[this_request()] = key end
 
 function M.done()
-    local server = ngx.ctx.server
-    if server then shared:incr(server.active, -1) end
+    local request = this_request()
+    local server = busy[request]
+    if server then
+        counts[server.slot] = counts[server.slot] - 1
+        busy[request] = nil
+    end
+    if cookies[request] then cookies[request] = nil end
+    if hashes[request] then hashes[request] = nil end
+end
+
+-- A server's place among the counts; one that is new counts from nothing, whatever a killed worker
+-- left. Places of two servers may be one when there are very many: then one waits for the other.
+local function give_slot(server)
+    local slot = shared:get("s:" .. server)
+    if not slot then
+        slot = shared:incr("slots", 1, 0) % slots
+        shared:set("s:" .. server, slot)
+    end
+    for row = 0, rows - 1 do
+        if memory.counts[row][slot] ~= 0 then memory.counts[row][slot] = 0 end
+    end
 end
 
 local function take(lines)
     for name, servers in lines:gmatch("(%S+) ?([^\n]*)\n") do
         local before = " " .. (shared:get("e:" .. name) or "") .. " "
         for server in servers:gmatch("%S+") do
-            if not before:find(" " .. server .. " ", 1, true) then
-                shared:set("n:" .. server, 0)   -- whatever a killed worker left
-            end
+            if not before:find(" " .. server .. " ", 1, true) then give_slot(server) end
         end
         local _, problem = shared:set("e:" .. name, servers)
         if problem then return problem end
         shared:incr("v:" .. name, 1, 0)
     end
+    memory.version = shared:incr("version", 1, 0)
 end
 
+-- In the master, at each start and reload; its memory lasts as long as it does.
 function M.load(path)
-    M.generation = shared:incr("generation", 1, 0)
+    generation = shared:incr("generation", 1, 0)
+    local address = shared:get("memory")
+    if not address then
+        local read_write, shared_anonymous = 3, 0x21
+        local made = ffi.C.mmap(nil, ffi.sizeof("struct skiff_memory"), read_write,
+                                shared_anonymous, -1, 0)
+        address = tonumber(ffi.cast("intptr_t", made))
+        if address == -1 then error("no memory for the balancer") end
+        shared:set("memory", address)
+    end
+    memory = ffi.cast("struct skiff_memory *", address)
     local file = io.open(path)
     if not file then return end
     take(file:read("*a"))
     file:close()
+end
+
+-- In each worker. One that follows a killed one clears what that has counted.
+function M.begin()
+    local row = (shared:incr("workers", 1, 0) - 1) % rows
+    local key = "w:" .. generation .. ":" .. ngx.worker.id()
+    local killed = shared:get(key)
+    if killed then ffi.fill(memory.counts[killed], ffi.sizeof(memory.counts[killed])) end
+    shared:set(key, row)
+    counts = memory.counts[row]
 end
 
 function M.update()
@@ -155,7 +222,8 @@ end
 -- A reload closes the connections that wait for their next request: before it, clients are asked
 -- to use theirs no more, by the workers that will end.
 function M.drain()
-    shared:set("draining", M.generation, 10)
+    memory.draining_end = time() + 10
+    memory.draining = generation
     local until_time = ngx.now() + tonumber(ngx.var.arg_ms) / 1000
     while tonumber(ngx.var.connections_waiting) > 0 and ngx.now() < until_time do
         ngx.sleep(0.01)
@@ -163,26 +231,34 @@ function M.drain()
     ngx.say("drained")
 end
 
+-- The true name is in a variable of its own, which has it from its first use on.
+local function call_client(name)
+    local _ = ngx.var.user_agent
+    ngx.req.set_header("User-Agent", name)
+end
+
 -- Of each request, before nginx decides whether its connection is kept: keepalive_disable is the
--- one thing that a request's own headers can decide then, by a browser's name. The true name is in
--- a variable of its own.
+-- one thing that a request's own headers can decide then, by a browser's name.
 function M.enter()
-    if (shared:get("draining") or 0) >= M.generation then
-        ngx.req.set_header("User-Agent", "Mac OS X Safari/")
-    else
-        local agent = ngx.var.user_agent
-        if agent and agent:find("Safari/", 1, true) then
-            ngx.req.set_header("User-Agent", "any")
-        end
+    if memory.draining >= generation and memory.draining_end > time() then
+        return call_client("Mac OS X Safari/")
     end
+    local agent = ngx.var.http_user_agent
+    if agent and find(agent, "Safari/", 1, true) then call_client("any") end
 end
 
 -- Answers when none of the servers has a request under way.
 function M.idle()
     ngx.req.read_body()
     local until_time = ngx.now() + tonumber(ngx.var.arg_ms) / 1000
+    local function under_way(slot)
+        local sum = 0
+        for row = 0, rows - 1 do sum = sum + memory.counts[row][slot] end
+        return sum > 0
+    end
     for server in (ngx.req.get_body_data() or ""):gmatch("%S+") do
-        while (shared:get("n:" .. server) or 0) > 0 and ngx.now() < until_time do
+        local slot = shared:get("s:" .. server)
+        while slot and under_way(slot) and ngx.now() < until_time do
             ngx.sleep(0.01)
         end
     end

@@ -25,11 +25,17 @@ constexpr Duration leftovers_time = 1s;   // in which an nginx that was told to 
 constexpr Duration leftovers_look = 10ms;
 constexpr Duration port_look = 5s;    // whether a port that somebody had is free
 constexpr Duration kinds_wait = 3s;   // for what need not be readable
+constexpr const char* service_index = "service";
 constexpr auto own_certificate_life = std::chrono::hours{24 * 3650};
 
 template <class V>
 ObjectKey key_of(const V& object) {
     return {.name_space = object.metadata.namespace_.str(), .name = object.metadata.name};
+}
+
+ObjectKey service_of(const view::EndpointSlice& slice) {
+    return {.name_space = slice.metadata.namespace_.str(),
+            .name = slice.metadata.labels.get("kubernetes.io/service-name").str()};
 }
 
 // A slice that says what the older form says.
@@ -84,18 +90,14 @@ class Controller::Core {
           client_{executor, transport, options_.component},
           events_{executor, transport, {.component = options_.component, .host = options_.host}},
           strand_{executor},
-          nginx_{options_.nginx, executor, loop, [this] { schedule(Duration::zero()); }},
+          nginx_{options_.nginx, executor, loop, [this] { look_at_all(Duration::zero()); }},
           served_pods_{executor},
           wished_{options_.conf.http_port, options_.conf.https_port},
           ingresses_{executor, random, transport} {
         const auto itself = [](const auto& object) { return key_of(object); };
-        const auto labelled = [](const view::EndpointSlice& slice) {
-            return ObjectKey{.name_space = slice.metadata.namespace_.str(),
-                             .name = slice.metadata.labels.get("kubernetes.io/service-name").str()};
-        };
         make<view::Service>(services_, random, transport, {}, itself);
         if (options_.newer_kinds) {
-            make<view::EndpointSlice>(slices_, random, transport, {}, labelled);
+            make_slices(random, transport);
             make<view::IngressClass>(classes_, random, transport);
             if (options_.model.secrets)
                 make<view::Secret>(
@@ -110,8 +112,8 @@ class Controller::Core {
                             {.name_space = {},
                              .query = {.label_selector = {},
                                        .field_selector = concat("spec.nodeName=", options_.node)}});
-        ingresses_.on_change([this](const auto&, const auto&) { schedule(batch); });
-        ingresses_.on_synced([this] { schedule(Duration::zero()); });
+        ingresses_.on_change([this](const auto&, const auto&) { look_at_all(batch); });
+        ingresses_.on_synced([this] { look_at_all(Duration::zero()); });
         if (nginx_.running()) held_ = held_before();
     }
 
@@ -140,6 +142,15 @@ class Controller::Core {
         wait_until_idle(options_.nginx.folder, servers, deadline - clock.monotonic());
     }
 
+    void let_go_of_ports() {
+        const auto done = executor_.make_waiter();
+        strand_.post([this, done] {
+            nginx_.let_go_of_ports();
+            done->notify();
+        });
+        done->wait();
+    }
+
   private:
     bool on_node() const { return !options_.node.empty(); }
 
@@ -148,7 +159,7 @@ class Controller::Core {
         if (std::exchange(begun_, true)) return;
         started_ = executor_.clock().monotonic();
         for (const auto& start_one : starts_) start_one();
-        strand_.after(kinds_wait, [this] { schedule(Duration::zero()); });
+        strand_.after(kinds_wait, [this] { look_at_all(Duration::zero()); });
     }
 
     // `service`: of which service an object tells; changes of services that no ingress names
@@ -159,13 +170,39 @@ class Controller::Core {
               std::function<ObjectKey(const V&)> service = nullptr) {
         informer = std::make_unique<client::Informer<V>>(executor_, random, transport, options);
         informer->on_change([this, service](const auto& old, const auto& now) {
-            if (!service) return schedule(batch);
+            if (!service) return look_at_all(batch);
             strand_.post([this, key = service(now ? *now : *old)] {
-                if (services_named_.contains(key)) schedule(batch);
+                if (services_named_.contains(key)) look_at_all(batch);
             });
         });
-        informer->on_synced([this] { schedule(Duration::zero()); });
+        informer->on_synced([this] { look_at_all(Duration::zero()); });
         starts_.push_back([&informer] { informer->start(); });
+    }
+
+    // Changes of these are by far the most, and change no line of the configuration: only the
+    // service that they are of is looked at.
+    void make_slices(Random& random, client::Transport& transport) {
+        slices_ =
+            std::make_unique<client::Informer<view::EndpointSlice>>(executor_, random, transport);
+        slices_->add_index(service_index, [](const view::EndpointSlice& slice) {
+            return std::vector<std::string>{service_of(slice).text()};
+        });
+        slices_->on_change([this](const auto& old, const auto& now) {
+            for (const auto* one : {old.get(), now.get()})
+                if (one)
+                    strand_.post([this, key = service_of(*one)] {
+                        if (!services_named_.contains(key)) return;
+                        services_changed_.insert(key);
+                        schedule(batch);
+                    });
+        });
+        slices_->on_synced([this] { look_at_all(Duration::zero()); });
+        starts_.push_back([this] { slices_->start(); });
+    }
+
+    void look_at_all(Duration delay) {
+        look_at_all_ = true;
+        schedule(delay);
     }
 
     // Many changes are one look.
@@ -173,7 +210,7 @@ class Controller::Core {
         if (scheduled_.exchange(true)) return;
         strand_.after(delay, [this] {
             const auto now = executor_.clock().monotonic();
-            if (now < not_before_) {
+            if (look_at_all_ && now < not_before_) {   // endpoints need no reload
                 strand_.after(not_before_ - now, [this] { look(); });
                 return;
             }
@@ -213,6 +250,8 @@ class Controller::Core {
     void look() {
         scheduled_ = false;
         if (!ingresses_.synced()) return;
+        const auto changed = std::exchange(services_changed_, {});
+        if (!look_at_all_.exchange(false) && serve_services(changed)) return;
         if (options_.makes_class) make_class();
         if (on_node() && ingresses_.size() == 0)
             return rest(concat(ports_text(wished_, wished_), ", once there is an Ingress"));
@@ -230,7 +269,7 @@ class Controller::Core {
         if (!nginx_.running()) served_pods_.in_force({});   // nobody has to wait for anything
         state(done.error().message);
         log_error("ingresses are not served as they should be", {{"error", done.error().message}});
-        strand_.after(retry, [this] { schedule(Duration::zero()); });
+        strand_.after(retry, [this] { look_at_all(Duration::zero()); });
     }
 
     // The ports are free, and nothing is served.
@@ -278,7 +317,8 @@ class Controller::Core {
         if (nginx_.running()) {
             have = look();
         } else {
-            held_ = {};
+            held_ = {.http = nginx_.holds(wished_.http) ? wished_.http : uint16_t{0},
+                     .https = nginx_.holds(wished_.https) ? wished_.https : uint16_t{0}};
             const bool leftovers = nginx_.end_leftovers();
             const auto until = executor_.clock().monotonic() + leftovers_time;
             while ((have = look()) != wished_ && leftovers && executor_.clock().monotonic() < until)
@@ -288,14 +328,30 @@ class Controller::Core {
         options_.conf.http_port = held_.http;
         options_.conf.https_port = held_.https;
         state(ports_text(wished_, held_));
-        if (held_ != wished_) strand_.after(port_look, [this] { schedule(Duration::zero()); });
+        if (held_ != wished_) strand_.after(port_look, [this] { look_at_all(Duration::zero()); });
         return !held_.none();
+    }
+
+    // False: all has to be looked at.
+    bool serve_services(const std::set<ObjectKey>& changed) {
+        if (!healthy_ || !nginx_.running()) return false;
+        for (const auto& key : changed) {
+            const auto named = services_named_.find(key);
+            if (named == services_named_.end() || named->second.empty()) continue;
+            const auto slices = slices_->by_index(service_index, key.text());
+            std::vector<const view::EndpointSlice*> pointers;
+            for (const auto& slice : slices) pointers.push_back(slice.get());
+            const auto found = endpoints_of(pointers, named->second);
+            if (!nginx_.change_endpoints(found.upstreams)) return false;
+            served_pods_.in_force(key, found.pods);
+        }
+        return true;
     }
 
     // An ingress whose lines nginx does not take is left out, and all others are tried again.
     Result<> serve() {
         for (size_t tries = ingresses_.size() + 1; tries > 0; --tries) {
-            auto model = model_of(observed(), options_.model);
+            auto model = model_of(observed(), options_.model, pairs_);
             services_named_ = std::move(model.services);
             if (on_node() && model.served.empty()) {
                 rest(concat(ports_text(wished_, wished_), ", once there is an Ingress of class ",
@@ -312,7 +368,7 @@ class Controller::Core {
             TRY(const auto applied, nginx_.apply(conf, certificates, model.upstreams));
             if (applied.refusal.empty()) {
                 if (applied.reloaded) not_before_ = executor_.clock().monotonic() + reload_gap;
-                served_pods_.in_force(std::move(model.pods));
+                served_pods_.in_force(model.pods);
                 tell(model);
                 write_statuses(model);
                 return {};
@@ -362,7 +418,7 @@ class Controller::Core {
             log_warn("status not written",
                      {{"ingress", ingress->metadata.name}, {"error", done.error().message}});
             asked.clear();
-            strand_.after(retry, [this] { schedule(Duration::zero()); });
+            strand_.after(retry, [this] { look_at_all(Duration::zero()); });
         }
     }
 
@@ -401,7 +457,7 @@ class Controller::Core {
                    R"("spec":{"controller":")", options_.model.controller, R"("}})"));
         if (!done && done.error().reason != Reason::AlreadyExists) {
             log_warn("class not made", {{"error", done.error().message}});
-            strand_.after(retry, [this] { schedule(Duration::zero()); });
+            strand_.after(retry, [this] { look_at_all(Duration::zero()); });
             return;
         }
         options_.makes_class = false;
@@ -426,6 +482,7 @@ class Controller::Core {
     std::vector<std::function<void()>> starts_;
 
     std::atomic<bool> scheduled_ = false;
+    std::atomic<bool> look_at_all_ = true;
     std::atomic<bool> healthy_ = false;
     MonoTime started_{};
     // Of the strand.
@@ -433,7 +490,9 @@ class Controller::Core {
     MonoTime not_before_{};
     Ports held_;
     std::string state_;
-    std::set<ObjectKey> services_named_;
+    std::map<ObjectKey, std::vector<ServicePort>> services_named_;
+    std::set<ObjectKey> services_changed_;
+    TriedPairs pairs_;
     std::map<ObjectKey, std::string> left_out_;     // at this version
     std::map<std::string, std::string> statuses_;   // by uid: the version that was written for
     std::set<std::string> told_;
@@ -445,6 +504,7 @@ Controller::Controller(ControllerOptions options, Executor& executor, Random& ra
     : core_{std::make_unique<Core>(std::move(options), executor, random, loop, transport)} {}
 Controller::~Controller() = default;
 void Controller::start() { core_->start(); }
+void Controller::let_go_of_ports() { core_->let_go_of_ports(); }
 bool Controller::healthy() const { return core_->healthy(); }
 void Controller::wait_until_dropped(const std::string& pod_uid, Duration timeout) {
     core_->wait_until_dropped(pod_uid, timeout);

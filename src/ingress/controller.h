@@ -45,6 +45,8 @@ class Controller {
     // Blocks until no request goes or is under way to that pod's endpoints, for lack of a better
     // one at most, or the time is over. Any thread.
     void wait_until_dropped(const std::string& pod_uid, Duration timeout);
+    // Before its nginx is ended by others: nobody shall wait for it in vain. Blocks.
+    void let_go_of_ports();
 
   private:
     class Core;

@@ -24,10 +24,11 @@ ObjectKey key_of(const V& object) {
 
 class Builder {
   public:
-    Builder(const Observed& observed, const ModelOptions& options)
-        : observed_{observed}, options_{options} {
+    Builder(const Observed& observed, const ModelOptions& options, TriedPairs& pairs)
+        : observed_{observed}, options_{options}, pairs_{pairs} {
+        pairs.keep(observed.secrets);
         for (const auto& service : observed.services) services_[key_of(*service)] = service.get();
-        for (const auto& secret : observed.secrets) secrets_[key_of(*secret)] = secret.get();
+        for (const auto& secret : observed.secrets) secrets_[key_of(*secret)] = secret;
         for (const auto& slice : observed.slices)
             slices_[{.name_space = slice->metadata.namespace_.str(),
                      .name = slice->metadata.labels.get(service_label).str()}]
@@ -153,7 +154,7 @@ class Builder {
     // "" when there is nothing that a request could be sent to; then `problem` says why.
     std::string upstream(const ObjectKey& key, std::string_view port_name, int32_t number,
                          std::string& problem) {
-        model_.services.insert(key);
+        auto& ports = model_.services[key];
         const auto found = services_.find(key);
         if (found == services_.end()) {
             problem = concat("there is no service ", key.name_space, "/", key.name);
@@ -174,43 +175,8 @@ class Builder {
             return {};
         }
         auto name = concat(key.name_space, "_", key.name, "_", port->port);
-        if (!model_.upstreams.contains(name)) model_.upstreams[name] = servers(key, port->name);
+        if (model_.upstreams.try_emplace(name).second) ports.push_back({name, port->name});
         return name;
-    }
-
-    // Those that are ready; when none is, those that still serve while they end.
-    std::vector<std::string> servers(const ObjectKey& key, std::string_view port_name) {
-        std::set<std::string> ready, ending;
-        const auto found = slices_.find(key);
-        if (found == slices_.end()) return {};
-        for (const auto* slice : found->second) {
-            if (slice->addressType == "FQDN") continue;
-            for (const auto& port : slice->ports) {
-                if (port.name.value_or("") != port_name || !port.port) continue;
-                if (!port.protocol.empty() && port.protocol != "TCP") continue;
-                for (const auto& endpoint : slice->endpoints)
-                    add_server(endpoint, *port.port, ready, ending);
-            }
-        }
-        const auto& chosen = ready.empty() ? ending : ready;
-        return {chosen.begin(), chosen.end()};
-    }
-
-    void add_server(const view::EndpointSlice::Endpoint& endpoint, int32_t port,
-                    std::set<std::string>& ready, std::set<std::string>& ending) {
-        if (endpoint.addresses.empty()) return;
-        const auto& address = endpoint.addresses[0];
-        const bool six = address.find(':') != address.npos;
-        const auto text = six ? concat("[", address, "]:", port) : concat(address, ":", port);
-        const auto& conditions = endpoint.conditions;
-        const bool terminating = conditions.terminating.value_or(false);
-        if (conditions.ready.value_or(true)) {
-            ready.insert(text);
-            if (!terminating && endpoint.targetRef && endpoint.targetRef->kind == "Pod")
-                model_.pods[endpoint.targetRef->uid].push_back(text);
-        } else if (terminating && conditions.serving.value_or(false)) {
-            ending.insert(text);
-        }
     }
 
     void add_tls(const SharedIngress& ingress) {
@@ -246,13 +212,12 @@ class Builder {
         if (!options_.secrets) return complain("cannot be read by this controller");
         const auto found = secrets_.find(key);
         if (found == secrets_.end()) return complain("of type kubernetes.io/tls does not exist");
-        const auto* chain = found->second->data.find("tls.crt");
-        const auto* secret_key = found->second->data.find("tls.key");
-        if (!chain || !secret_key) return complain("has no tls.crt and tls.key");
-        if (const auto usable = net::make_server_tls(*chain, *secret_key, *chain); !usable)
-            return complain(concat("has no usable pair: ", usable.error().message));
+        if (const auto& problem = pairs_.problem_of(found->second); !problem.empty())
+            return complain(problem);
+        const auto& data = found->second->data;
         auto id = concat(key.name_space, "_", key.name);
-        model_.certificates[id] = concat(trim(*chain), "\n", trim(*secret_key), "\n");
+        model_.certificates[id] =
+            concat(trim(*data.find("tls.crt")), "\n", trim(*data.find("tls.key")), "\n");
         return id;
     }
 
@@ -273,12 +238,20 @@ class Builder {
             draft.server.fallback = draft.fallback ? *draft.fallback : *all.fallback;
             model_.servers.push_back(std::move(draft.server));
         }
+        for (const auto& [key, ports] : model_.services) {
+            if (ports.empty()) continue;
+            auto found = endpoints_of(slices_[key], ports);
+            for (auto& [name, servers] : found.upstreams)
+                model_.upstreams[name] = std::move(servers);
+            model_.pods[key] = std::move(found.pods);
+        }
     }
 
     const Observed& observed_;
     const ModelOptions& options_;
+    TriedPairs& pairs_;
     std::map<ObjectKey, const view::Service*> services_;
-    std::map<ObjectKey, const view::Secret*> secrets_;
+    std::map<ObjectKey, std::shared_ptr<const view::Secret>> secrets_;
     std::map<ObjectKey, std::vector<const view::EndpointSlice*>> slices_;
     std::map<std::string, Draft> servers_;   // by host
     Model model_;
@@ -286,8 +259,27 @@ class Builder {
 
 }   // namespace
 
-Model model_of(const Observed& observed, const ModelOptions& options) {
-    return Builder{observed, options}.build();
+const std::string& TriedPairs::problem_of(const std::shared_ptr<const view::Secret>& secret) {
+    const auto [at, fresh] = tried_.try_emplace(secret.get(), Tried{secret, {}});
+    auto& problem = at->second.problem;
+    if (!fresh) return problem;
+    const auto* chain = secret->data.find("tls.crt");
+    const auto* key = secret->data.find("tls.key");
+    if (!chain || !key)
+        problem = "has no tls.crt and tls.key";
+    else if (const auto usable = net::make_server_tls(*chain, *key, *chain); !usable)
+        problem = concat("has no usable pair: ", usable.error().message);
+    return problem;
+}
+
+void TriedPairs::keep(const Snapshot<view::Secret>& secrets) {
+    std::set<const view::Secret*> there;
+    for (const auto& secret : secrets) there.insert(secret.get());
+    std::erase_if(tried_, [&](const auto& one) { return !there.contains(one.first); });
+}
+
+Model model_of(const Observed& observed, const ModelOptions& options, TriedPairs& pairs) {
+    return Builder{observed, options, pairs}.build();
 }
 
 }   // namespace skiff::ingress

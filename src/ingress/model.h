@@ -10,6 +10,7 @@
 
 #include "client/object_key.h"
 #include "ingress/balancer.h"
+#include "ingress/service_endpoints.h"
 #include "ingress/settings.h"
 
 namespace skiff::ingress {
@@ -60,15 +61,30 @@ struct IngressProblem {
 
 struct Model {
     std::vector<Server> servers;   // the one without a host first
-    Endpoints upstreams;           // "10.1.2.3:8080", sorted; without any it is 503
-    // Of the pods that get requests and do not end yet, by uid.
-    std::map<std::string, std::vector<std::string>> pods;
-    std::set<client::ObjectKey> services;              // all that were looked for
+    Endpoints upstreams;
+    std::map<client::ObjectKey, PodServers> pods;   // by service
+    // All that were looked for, with the ports that are upstreams.
+    std::map<client::ObjectKey, std::vector<ServicePort>> services;
     std::map<std::string, std::string> certificates;   // "namespace_secret" to PEM, key and chain
     std::vector<IngressProblem> problems;
     Snapshot<view::Ingress> served;   // those of our class
 };
 
-Model model_of(const Observed& observed, const ModelOptions& options);
+// Whether the pairs of secrets can be used: each is tried once for as long as it is the same.
+class TriedPairs {
+  public:
+    // "" or what is wrong.
+    const std::string& problem_of(const std::shared_ptr<const view::Secret>& secret);
+    void keep(const Snapshot<view::Secret>& secrets);   // and forgets all others
+
+  private:
+    struct Tried {
+        std::shared_ptr<const view::Secret> secret;   // held, so that its address is no other's
+        std::string problem;
+    };
+    std::map<const view::Secret*, Tried> tried_;
+};
+
+Model model_of(const Observed& observed, const ModelOptions& options, TriedPairs& pairs);
 
 }   // namespace skiff::ingress

@@ -8,6 +8,11 @@
 namespace skiff::ingress {
 namespace {
 
+Model model_of(const Observed& observed, const ModelOptions& options) {
+    TriedPairs pairs;
+    return ingress::model_of(observed, options, pairs);
+}
+
 template <class V>
 std::shared_ptr<const V> view_of(std::string_view yaml) {
     const auto document = codec::parse_yaml(yaml);
@@ -122,8 +127,12 @@ TEST(IngressModel, pods_that_get_requests_and_do_not_end) {
         "- {addresses: [10.0.0.3], targetRef: {kind: Pod, uid: c}, conditions: {ready: false}}\n"
         "ports: [{name: http, port: 8080}]")};
     const auto model = model_of(seen, {});
-    const std::map<std::string, std::vector<std::string>> pods{{"a", {"10.0.0.1:8080"}}};
-    EXPECT_EQ(model.pods, pods);
+    const client::ObjectKey key{.name_space = "d", .name = "web"};
+    EXPECT_EQ(model.pods.at(key), (PodServers{{"a", {"10.0.0.1:8080"}}}));
+    // The same of the service alone, when only its slices have changed.
+    const auto alone = endpoints_of({seen.slices[0].get()}, model.services.at(key));
+    EXPECT_EQ(alone.pods, model.pods.at(key));
+    EXPECT_EQ(alone.upstreams, model.upstreams);
 }
 
 TEST(IngressModel, what_cannot_be_served_is_told_of_its_ingress) {

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -88,8 +89,10 @@ size_t line_of(std::string_view error, const std::string& file) {
 struct Nginx::Following {
     Fd process;
     pid_t pid = 0;
+    bool child = false;   // ours to reap
     std::unique_ptr<net::Loop::Watch> watch;
-    bool ended = false;
+    bool ended = false;   // of no interest any more
+    bool over = false;
 };
 
 Nginx::Nginx(NginxOptions options, Executor& executor, net::Loop& loop, std::function<void()> died)
@@ -104,17 +107,18 @@ Nginx::Nginx(NginxOptions options, Executor& executor, net::Loop& loop, std::fun
         if (const auto pem = read_file(certificate_path(options_.folder, id)))
             certificates_[id] = *pem;
     });
-    follow(*pid);
+    follow(*pid, false);
 }
 
 Nginx::~Nginx() { unfollow(); }
 
 bool Nginx::running() const { return following_ && is_nginx(following_->pid); }
 
-void Nginx::follow(pid_t pid) {
+void Nginx::follow(pid_t pid, bool child) {
     unfollow();
     const auto following = std::make_shared<Following>();
     following->pid = pid;
+    following->child = child;
     following->process = Fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
     following_ = following;
     if (!following->process) return;
@@ -122,10 +126,10 @@ void Nginx::follow(pid_t pid) {
         if (following->ended) return;
         following->watch =
             loop_.watch(following->process.get(), net::Loop::Readable, [this, following](unsigned) {
-                if (following->ended) return;
-                following->ended = true;
                 following->watch->want(0);
-                died_();
+                if (std::exchange(following->over, true)) return;
+                if (following->child) ::waitpid(following->pid, nullptr, WNOHANG);
+                if (!std::exchange(following->ended, true)) died_();
             });
     });
 }
@@ -135,7 +139,7 @@ void Nginx::unfollow() {
     const auto done = executor_.make_waiter();
     loop_.post([following = std::move(following_), done] {
         following->ended = true;
-        following->watch.reset();
+        if (!following->child || following->over) following->watch.reset();   // else it is reaped
         done->notify();
     });
     following_.reset();
@@ -156,12 +160,8 @@ Result<> Nginx::write_files(const std::map<std::string, std::string>& certificat
     return {};
 }
 
-// The file for its next start, the socket for now.
-Result<> Nginx::write_endpoints(const Endpoints& endpoints, bool runs) {
-    if (runs && endpoints_ == endpoints) return {};
-    TRY_OK(write_file_atomic(endpoints_file(options_.folder), endpoints_text(endpoints), 0644,
-                             Sync::No));
-    if (!runs) return {};
+// What it does not know yet.
+Result<> Nginx::tell(const Endpoints& endpoints) {
     Endpoints changed;
     for (const auto& [name, servers] : endpoints) {
         if (endpoints_) {
@@ -170,10 +170,18 @@ Result<> Nginx::write_endpoints(const Endpoints& endpoints, bool runs) {
         }
         changed[name] = servers;
     }
-    endpoints_.reset();
+    if (changed.empty()) return {};
+    auto known = std::exchange(endpoints_, std::nullopt).value_or(Endpoints{});
     TRY_OK(tell_endpoints(options_.folder, changed));
-    endpoints_ = endpoints;
+    for (auto& [name, servers] : changed) known[name] = std::move(servers);
+    endpoints_ = std::move(known);
     return {};
+}
+
+Result<> Nginx::change_endpoints(const Endpoints& changed) {
+    if (!running() || !endpoints_)
+        return fail(Reason::ServiceUnavailable, "nginx is to be told all");
+    return tell(changed);
 }
 
 Result<> Nginx::test(const std::string& file, Applied& applied) {
@@ -191,8 +199,9 @@ Result<Applied> Nginx::apply(const Conf& conf,
                              const Endpoints& endpoints) {
     const bool runs = running();
     Applied applied;
+    if (runs) listeners_.follow(conf.listening, following_->pid);
     if (runs && conf.text == text_ && certificates == certificates_) {
-        TRY_OK(write_endpoints(endpoints, true));
+        TRY_OK(tell(endpoints));
         return applied;
     }
     TRY_OK(write_files(certificates));
@@ -201,9 +210,12 @@ Result<Applied> Nginx::apply(const Conf& conf,
     TRY_OK(test(fresh, applied));
     if (!applied.refusal.empty()) return applied;
     TRY_OK(write_file_atomic(path, conf.text, 0644, Sync::No));
-    TRY_OK(write_endpoints(endpoints, runs));
+    // The file for its start and for what the reload reads, the socket for now.
+    TRY_OK(write_file_atomic(endpoints_file(options_.folder), endpoints_text(endpoints), 0644,
+                             Sync::No));
+    if (runs) TRY_OK(tell(endpoints));
     if (!runs) {
-        TRY_OK(start());
+        TRY_OK(start(conf.listening));
         endpoints_ = endpoints;
     } else {
         drain_connections(options_.folder);
@@ -223,27 +235,43 @@ bool Nginx::end_leftovers() {
     return !pids.empty();
 }
 
-Result<> Nginx::start() {
+// With its sockets given to it, it stays in front and is ours; else it goes behind by itself.
+Result<pid_t> Nginx::start_once() {
+    const std::vector<std::string> words{options_.program, "-p", options_.folder, "-c",
+                                         options_.folder + "/nginx.conf"};
+    if (!listeners_.empty()) return listeners_.run(words);
+    TRY(const auto started,
+        run_command(words, {.environment = {}, .input = {}, .timeout = command_time}));
+    if (started.exit_code == 0) return 0;
+    return fail(Reason::ServiceUnavailable, concat("nginx does not start: ", trim(started.error)));
+}
+
+Result<> Nginx::start(const Listening& listening) {
     end_leftovers();
     ::unlink(control_socket(options_.folder).c_str());
-    CommandResult started;
-    for (int i = 0; i < start_tries; ++i) {
-        TRY(started, run_command({options_.program, "-p", options_.folder, "-c",
-                                  options_.folder + "/nginx.conf"},
-                                 {.environment = {}, .input = {}, .timeout = command_time}));
-        if (started.exit_code == 0) break;
+    listeners_.open(listening);
+    const auto pause = [this] {
         executor_.make_waiter()->wait_until(executor_.clock().monotonic() + start_pause);
+    };
+    Result<pid_t> started = 0;
+    for (int i = 0; i < start_tries; ++i) {
+        started = start_once();
+        if (started) break;
+        pause();
     }
-    if (started.exit_code != 0)
-        return fail(Reason::ServiceUnavailable,
-                    concat("nginx does not start: ", trim(started.error)));
-    for (int i = 0; i < start_tries; ++i) {   // the pid file comes a moment later
-        if (const auto pid = master_of(options_)) {
-            follow(*pid);
+    if (!started) return std::unexpected{started.error()};
+    // The pid file comes a moment later: on a busy machine a long one.
+    const auto until = executor_.clock().monotonic() + command_time;
+    for (int i = 0; executor_.clock().monotonic() < until; ++i) {
+        if (*started == 0 && i >= start_tries) break;   // it went behind: it was there already
+        const auto pid = master_of(options_);
+        if (pid && (*started == 0 || *pid == *started)) {
+            follow(*pid, *started != 0);
             log_info("nginx runs", {{"pid", *pid}});
             return {};
         }
-        executor_.make_waiter()->wait_until(executor_.clock().monotonic() + start_pause);
+        if (*started != 0 && ::waitpid(*started, nullptr, WNOHANG) == *started) break;
+        pause();
     }
     return fail(Reason::ServiceUnavailable, "nginx ended at once; see its log");
 }
@@ -254,6 +282,7 @@ void Nginx::stop() {
         unfollow();
         if (is_nginx(pid)) ::kill(pid, SIGQUIT);
     }
+    listeners_.close();
     text_.clear();
     endpoints_.reset();
 }

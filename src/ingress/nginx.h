@@ -40,18 +40,24 @@ class Nginx {
     // configuration while its connections go on. Endpoints are in force when it returns.
     Result<Applied> apply(const Conf& conf, const std::map<std::string, std::string>& certificates,
                           const Endpoints& endpoints);
+    // Of these upstreams alone, with nothing else changed. Unavailable: they are for apply to tell.
+    Result<> change_endpoints(const Endpoints& changed);
     void stop();   // connections are served to their end, the ports are free at once
     bool running() const;
+    // Nobody else can have the port: the socket waits for the next start.
+    bool holds(uint16_t port) const { return listeners_.has(port); }
+    void let_go_of_ports() { listeners_.close(); }
     // Workers whose master was killed, and what was stopped and has connections left, are told to
     // let go of the ports. False: there are none.
     bool end_leftovers();
 
   private:
     Result<> write_files(const std::map<std::string, std::string>& certificates);
-    Result<> write_endpoints(const Endpoints& endpoints, bool runs);
+    Result<> tell(const Endpoints& endpoints);
     Result<> test(const std::string& file, Applied& applied);
-    Result<> start();
-    void follow(pid_t pid);
+    Result<> start(const Listening& listening);
+    Result<pid_t> start_once();
+    void follow(pid_t pid, bool child);
     void unfollow();
 
     NginxOptions options_;
@@ -61,6 +67,7 @@ class Nginx {
     std::map<std::string, std::string> certificates_;
     std::string text_;
     std::optional<Endpoints> endpoints_;   // what it was told; absent: unknown
+    Listeners listeners_;
     struct Following;
     std::shared_ptr<Following> following_;
 };

@@ -52,7 +52,10 @@ class Writer {
                 write_server(server, true);
         }
         close();
-        return {std::move(text_), std::move(owners_)};
+        Listening listening{.ports = {}, .ipv6 = options_.ipv6};
+        for (const auto port : {options_.http_port, options_.https_port})
+            if (port) listening.ports.push_back(port);
+        return {std::move(text_), std::move(owners_), std::move(listening)};
     }
 
   private:
@@ -104,6 +107,7 @@ class Writer {
         line("# of the balancer ", hash_text(balancer_lua()));   // a new one is a new configuration
         line("lua_package_path ", quoted(options_.folder + "/lua/?.lua;;"), ";");
         line("lua_shared_dict endpoints ", endpoints_memory, ";");
+        line("init_worker_by_lua_block { require(\"skiff\").begin() }");
         line("init_by_lua_block { require(\"skiff\").load(",
              quoted(endpoints_file(options_.folder)), ") }");
         line("log_by_lua_block { require(\"skiff\").done() }");
@@ -131,17 +135,24 @@ class Writer {
         line(
             "map $http_x_request_id $request_name { default $http_x_request_id; '' $request_id; }");
         line("proxy_http_version 1.1;");
-        for (const std::string_view header :
-             {"Host $upstream_host", "User-Agent $user_agent", "Upgrade $http_upgrade",
-              "Connection $connection_upgrade", "X-Request-ID $request_name",
-              "X-Real-IP $remote_addr", "X-Forwarded-For $remote_addr",
-              "X-Forwarded-Host $best_host", "X-Forwarded-Port $server_port",
-              "X-Forwarded-Proto $scheme", "X-Forwarded-Scheme $scheme", "X-Scheme $scheme",
-              "X-Original-Forwarded-For $http_x_forwarded_for", "Proxy ''"})
-            line("proxy_set_header ", header, ";");
+        line("map $http_user_agent $user_agent { default $http_user_agent; }");
+        write_headers("$best_host");
         line(
             "proxy_redirect off;\nproxy_next_upstream error timeout;\n"
             "proxy_next_upstream_tries 3;\nproxy_buffer_size 4k;\nproxy_buffers 4 16k;");
+    }
+
+    // All of them: what is said of one in a location hides those of the outside.
+    void write_headers(std::string_view host) {
+        line("proxy_set_header Host ", host, ";");
+        for (const std::string_view header :
+             {"User-Agent $user_agent", "Upgrade $http_upgrade", "Connection $connection_upgrade",
+              "X-Request-ID $request_name", "X-Real-IP $remote_addr",
+              "X-Forwarded-For $remote_addr", "X-Forwarded-Host $best_host",
+              "X-Forwarded-Port $server_port", "X-Forwarded-Proto $scheme",
+              "X-Forwarded-Scheme $scheme", "X-Scheme $scheme",
+              "X-Original-Forwarded-For $http_x_forwarded_for", "Proxy ''"})
+            line("proxy_set_header ", header, ";");
     }
 
     // Who its servers are is told to the workers, not written here.
@@ -187,8 +198,6 @@ class Writer {
             line("ssl_certificate ", path, ";");
             line("ssl_certificate_key ", path, ";");
         }
-        line("set $upstream_host $best_host;");
-        line("set $user_agent $http_user_agent;");
         line("set_by_lua_block $entered { require(\"skiff\").enter() }");
         // So the balancer says that there is no endpoint.
         line("error_page 500 =503 @unavailable;");
@@ -313,8 +322,7 @@ class Writer {
 
     void write_proxy(const Location& location) {
         const Settings& settings = location.settings;
-        if (!settings.upstream_host.empty())
-            line("set $upstream_host ", quoted(settings.upstream_host), ";");
+        if (!settings.upstream_host.empty()) write_headers(quoted(settings.upstream_host));
         write_choice(settings);
         write_rewrite(location);
         line("client_max_body_size ", settings.body_size, ";");

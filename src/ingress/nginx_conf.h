@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "ingress/listeners.h"
 #include "ingress/model.h"
 
 namespace skiff::ingress {
@@ -27,6 +28,7 @@ struct Conf {
     // Which ingress the lines from there on are of, in order; an empty name for nobody's.
     std::vector<std::pair<size_t, client::ObjectKey>> owners;
     client::ObjectKey owner_of(size_t line) const;   // lines count from 1
+    Listening listening;
 };
 
 Conf nginx_conf(const Model& model, const ConfOptions& options);

@@ -134,6 +134,22 @@ class World:
         return self.cluster.kubectl(["get", "events", "--field-selector", f"involvedObject.name={ingress}",
                                      "-o", "jsonpath={range .items[*]}{.reason}: {.message}\n{end}"]).ok().out
 
+    def master(self):
+        try:
+            with open(f"{self.cluster.root}/ingress/nginx.pid") as stream:
+                pid = int(stream.read())
+        except (OSError, ValueError):
+            return None
+        return pid if pid in self.nginx() else None
+
+    def kill_nginx(self):
+        """The master first: it would make new workers."""
+        master = self.master()
+        killed = [master, *(pid for pid in self.nginx() if pid != master)]
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        return killed
+
     def nginx(self):
         """The processes of this cluster's nginx: master and workers."""
         found = []
@@ -325,11 +341,11 @@ def test_web_sockets_pass(world):
 def test_killed_nginx_and_agent_come_back(world):
     world.ingress("life", "life.k8s")
     world.says("web-1", "life.k8s")
-    for pid in world.nginx():
-        os.kill(pid, signal.SIGKILL)
+    killed = world.kill_nginx()
+    world.cluster.eventually("another", lambda: world.master() not in (None, *killed))
     world.says("web-1", "life.k8s")
     before = world.nginx()
-    os.kill(int(open(f"{world.cluster.root}/ingress/nginx.pid").read()), signal.SIGKILL)   # its workers stay behind
+    os.kill(world.master(), signal.SIGKILL)   # its workers stay behind
     world.cluster.eventually("another", lambda: set(world.nginx()) and not set(world.nginx()) & set(before))
     world.says("web-1", "life.k8s")
     kept = world.nginx()
@@ -340,6 +356,27 @@ def test_killed_nginx_and_agent_come_back(world):
     world.ingress("after", "after.k8s")
     world.says("web-1", "after.k8s")
     assert kept[0] in world.nginx()   # taken over, not replaced
+
+
+@pytest.mark.parametrize("victim", ["worker", "master", "all"])
+def test_a_killed_nginx_costs_no_new_request(world, victim):
+    world.ingress("killed", "killed.k8s")
+    world.says("web-1", "killed.k8s")
+    with Load("127.0.0.1", world.http, header={"Host": "killed.k8s"}) as load:
+        world.cluster.eventually("some answers", lambda: load.total > 50)
+        kills = []
+        for _ in range(3):
+            world.cluster.eventually("a master", world.master)
+            before, master, began = world.nginx(), world.master(), time.time()
+            if victim == "all":
+                world.kill_nginx()
+            else:
+                os.kill(master if victim == "master" else next(pid for pid in before if pid != master), signal.SIGKILL)
+            world.cluster.eventually("others", lambda: len(set(world.nginx()) - set(before)) >= (1 if victim == "worker" else 2))
+            answered = load.total
+            world.cluster.eventually("more answers", lambda: load.total > answered + 50)
+            kills.append((began, time.time()))
+    load.none_failed(kills)
 
 
 def test_endpoints_change_under_load_and_no_request_fails(world):

@@ -183,6 +183,7 @@ int run(int argc, char** argv) {
     int signal = 0;
     sigwait(&ends, &signal);
     log_info("ending", {{"signal", signal}});
+    controller.let_go_of_ports();
     end_nginx_gracefully(folder_of_nginx);
     std::_Exit(0);
 }
