@@ -26,6 +26,7 @@ const std::vector<FlagSpec> agent_flags{
     {"root", "DIR", "all state of the cluster (default /var/lib/skiff)"},
     {"bind-address", "ADDRESS", "which address the node's port listens on (default 127.0.0.1)"},
     {"listen-fd", "N", "an inherited listening socket instead"},
+    {"dns-fds", "N,N", "inherited sockets of the cluster's DNS: UDP, TCP"},
 };
 
 Result<Fd> node_listener(const Flags& flags, const Cluster& cluster) {
@@ -35,6 +36,15 @@ Result<Fd> node_listener(const Flags& flags, const Cluster& cluster) {
     const auto number = parse_number<int>(inherited);
     if (!number) return fail(Reason::Invalid, "--listen-fd must be a number");
     return Fd{*number};
+}
+
+std::pair<Fd, Fd> dns_sockets(const Flags& flags) {
+    const auto text = flags.text("dns-fds");
+    const auto [udp, tcp] = cut(text, ',');
+    const auto first = parse_number<int>(udp);
+    const auto second = tcp ? parse_number<int>(*tcp) : std::nullopt;
+    if (!first || !second) return {};
+    return {Fd{*first}, Fd{*second}};
 }
 
 Result<agent::AgentOptions> agent_options(const Flags& flags, const Cluster& cluster) {
@@ -64,7 +74,8 @@ Result<> serve(const Flags& flags) {
     net::LoopThread loop{clock, "agent-loop"};
     NodeNetwork network{cluster, *executor, os_random(), loop.loop()};
     NodeDns dns{cluster, *executor, os_random()};
-    dns.open();
+    auto [dns_udp, dns_tcp] = dns_sockets(flags);
+    dns.open(std::move(dns_udp), std::move(dns_tcp));
     options.cluster_dns = {dns_address(cluster)};
     ComponentCertificates certificates{cluster, *executor};
     const auto ingress = start_ingress(cluster, certificates, *executor, os_random(), loop.loop());

@@ -55,10 +55,20 @@ Result<> NodeDns::try_open() {
     const auto number = parse_ipv4(address_);
     if (!number) return fail(Reason::Invalid, "the service range gives no address for DNS");
     TRY_OK(dns::add_to_loopback(*number));
-    TRY(auto udp, net::listen_udp(address_, dns_port));
-    TRY(auto tcp, net::listen_tcp(address_, dns_port));
-    server_.listen(std::move(udp), std::move(tcp));
+    if (!udp_) {
+        TRY(udp_, net::listen_udp(address_, dns_port));
+        TRY(tcp_, net::listen_tcp(address_, dns_port));
+    }
+    server_.listen(std::move(udp_), std::move(tcp_));
     return {};
+}
+
+void NodeDns::open(Fd udp, Fd tcp) {
+    if (udp && tcp) {
+        udp_ = std::move(udp);
+        tcp_ = std::move(tcp);
+    }
+    open();
 }
 
 void NodeDns::open() {

@@ -21,14 +21,17 @@ class NodeDns {
   public:
     NodeDns(const Cluster& cluster, Executor& executor, Random& random);
 
-    // What comes in is answered from now on; tries again as long as the address cannot be had.
-    void open();
+    // What comes in is answered from now on, on the sockets that somebody holds for us if there are
+    // any; tries again as long as the address cannot be had.
+    void open(Fd udp, Fd tcp);
     // Once the node has its identity.
     void begin(client::Transport& transport) { server_.follow(transport); }
 
   private:
+    void open();
     Result<> try_open();
 
+    Fd udp_, tcp_;   // given, and not in use yet
     const std::string address_;
     Executor& executor_;
     net::LoopThread loop_;

@@ -15,6 +15,7 @@
 #include "cmd/flags.h"
 #include "cmd/kubeconfig.h"
 #include "cmd/leftovers.h"
+#include "cmd/node_dns.h"
 #include "cmd/node_files.h"
 #include "cmd/pki.h"
 #include "cmd/process.h"
@@ -104,9 +105,12 @@ Result<> start_supervisor(const Cluster& cluster) {
     TRY_OK(make_directories(cluster.path("bin"), 0755));
     const auto program = cluster.path("bin/skiff-supervisor");
     TRY_OK(write_file_atomic(program, supervisor_program(), 0755, Sync::No));
-    std::vector<std::string> arguments{
-        program, concat("--root=", cluster.root), concat("--skiff=", own_executable()),
-        concat("--port=", cluster.port), concat("--agent-port=", cluster.agent_port)};
+    std::vector<std::string> arguments{program,
+                                       concat("--root=", cluster.root),
+                                       concat("--skiff=", own_executable()),
+                                       concat("--port=", cluster.port),
+                                       concat("--agent-port=", cluster.agent_port),
+                                       concat("--dns-address=", dns_address(cluster))};
     if (cluster.runtime_endpoint.empty())
         arguments.push_back(
             concat("--containerd-config=", agent::containerd_paths(cluster.root).config));

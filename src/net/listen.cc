@@ -34,9 +34,14 @@ Result<SocketAddress> parse_address(const std::string& address, uint16_t port) {
     return parsed;
 }
 
-}   // namespace
+enum class Ahead { No, Yes };
 
-Result<Fd> listen_tcp(const std::string& address, uint16_t port) {
+void allow(const Fd& fd, Ahead ahead) {
+    const int on = 1;
+    if (ahead == Ahead::Yes) ::setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
+}
+
+Result<Fd> tcp_at(const std::string& address, uint16_t port, Ahead ahead) {
     const auto doing = concat("listen on ", address, " port ", port);
     TRY(const auto parsed, parse_address(address, port));
     Fd fd{::socket(parsed.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
@@ -44,6 +49,7 @@ Result<Fd> listen_tcp(const std::string& address, uint16_t port) {
     const int on = 1;
     const int off = 0;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    allow(fd, ahead);
     if (parsed.storage.ss_family == AF_INET6)   // "::" means every address, of both kinds
         ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&parsed.storage), parsed.size) != 0)
@@ -54,8 +60,6 @@ Result<Fd> listen_tcp(const std::string& address, uint16_t port) {
                           errno == EADDRINUSE ? Reason::AlreadyExists : Reason::InternalError);
     return fd;
 }
-
-namespace {
 
 Result<Fd> connected(const std::string& address, uint16_t port, int type) {
     const auto doing = concat("connect to ", address, " port ", port);
@@ -68,17 +72,31 @@ Result<Fd> connected(const std::string& address, uint16_t port, int type) {
     return fd;
 }
 
-}   // namespace
-
-Result<Fd> listen_udp(const std::string& address, uint16_t port) {
+Result<Fd> udp_at(const std::string& address, uint16_t port, Ahead ahead) {
     const auto doing = concat("listen on ", address, " UDP port ", port);
     TRY(const auto parsed, parse_address(address, port));
     Fd fd{::socket(parsed.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
     if (!fd) return fail_errno(doing, errno);
+    allow(fd, ahead);
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&parsed.storage), parsed.size) != 0)
         return fail_errno(doing, errno,
                           errno == EADDRINUSE ? Reason::AlreadyExists : Reason::InternalError);
     return fd;
+}
+
+}   // namespace
+
+Result<Fd> listen_tcp(const std::string& address, uint16_t port) {
+    return tcp_at(address, port, Ahead::No);
+}
+Result<Fd> listen_udp(const std::string& address, uint16_t port) {
+    return udp_at(address, port, Ahead::No);
+}
+Result<Fd> listen_tcp_ahead(const std::string& address, uint16_t port) {
+    return tcp_at(address, port, Ahead::Yes);
+}
+Result<Fd> listen_udp_ahead(const std::string& address, uint16_t port) {
+    return udp_at(address, port, Ahead::Yes);
 }
 
 Result<Fd> connect_udp(const std::string& address, uint16_t port) {

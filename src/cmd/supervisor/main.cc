@@ -15,11 +15,13 @@ Result<SupervisorOptions> parse(const std::vector<std::string>& arguments) {
                                  {"skiff", "FILE", "the program of server and agent"},
                                  {"port", "PORT", "the API server's"},
                                  {"agent-port", "PORT", "the node agent's"},
+                                 {"dns-address", "ADDRESS", "of the cluster's DNS"},
                                  {"containerd-config", "FILE", "of the containerd to run"}}));
     SupervisorOptions options{.root = flags.text("root"),
                               .skiff = flags.text("skiff"),
                               .port = 0,
                               .agent_port = 0,
+                              .dns_address = flags.text("dns-address"),
                               .containerd_config = flags.text("containerd-config")};
     TRY(options.port, flags.port("port", 0));
     TRY(options.agent_port, flags.port("agent-port", 0));

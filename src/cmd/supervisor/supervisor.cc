@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -27,12 +28,18 @@ constexpr auto steady_after = std::chrono::seconds{10};   // then the next resta
 constexpr auto stop_time = std::chrono::seconds{10};
 constexpr off_t log_bytes_max = 10 << 20;
 constexpr int passed_descriptor = 3;   // where a part finds its listening socket
+constexpr int passed_dns_udp = 4;      // and those of DNS, if they can be had
+constexpr int passed_dns_tcp = 5;
+constexpr uint16_t dns_port = 53;
+constexpr int dns_bytes_waiting_max = 4 << 20;   // questions of a second or so
 
 struct Part {
     std::string name;
     std::vector<std::string> arguments;
     std::optional<uint16_t> listens;   // on this port, on a socket we hold
+    bool serves_dns = false;
     Fd listener{};
+    Fd dns_udp{}, dns_tcp{};   // both or none
     std::optional<Process> process{};
     MonoTime started{};
     Duration delay = restart_delay_first;
@@ -87,7 +94,12 @@ class Supervisor {
                           .listens = options_.port});
         parts_.push_back({.name = "agent",
                           .arguments = {options_.skiff, "agent", "--root", options_.root, fd_flag},
-                          .listens = options_.agent_port});
+                          .listens = options_.agent_port,
+                          .serves_dns = !options_.dns_address.empty()});
+    }
+
+    static Fd copy_of(const Process& process, int number) {
+        return Fd{static_cast<int>(syscall(SYS_pidfd_getfd, process.handle.get(), number, 0))};
     }
 
     // A part that a supervisor before us started goes on, with the socket it has.
@@ -95,9 +107,13 @@ class Supervisor {
         part.process = running(pid_file(part));
         if (!part.process) return;
         part.started = os_clock().monotonic();
-        if (part.listens)
-            part.listener = Fd{static_cast<int>(
-                syscall(SYS_pidfd_getfd, part.process->handle.get(), passed_descriptor, 0))};
+        if (part.listens) part.listener = copy_of(*part.process, passed_descriptor);
+        if (part.serves_dns) {
+            part.dns_udp = copy_of(*part.process, passed_dns_udp);
+            part.dns_tcp = copy_of(*part.process, passed_dns_tcp);
+            for (const auto* fd : {&part.dns_udp, &part.dns_tcp})
+                if (net::port_of(*fd).value_or(0) != dns_port) forget_dns(part);
+        }
         log_info("adopted", {{"part", part.name}, {"pid", part.process->pid}});
     }
 
@@ -106,6 +122,24 @@ class Supervisor {
         const char* address = part.name == "agent" ? "127.0.0.1" : "0.0.0.0";
         TRY(part.listener, net::listen_tcp(address, *part.listens));
         return {};
+    }
+
+    static void forget_dns(Part& part) {
+        part.dns_udp.reset();
+        part.dns_tcp.reset();
+    }
+
+    // Questions wait in them while the agent is started again. Somebody else may have the port:
+    // then the agent tries by itself, and says so.
+    void ensure_dns(Part& part) {
+        if (!part.serves_dns || part.dns_udp) return;
+        auto udp = net::listen_udp_ahead(options_.dns_address, dns_port);
+        auto tcp = net::listen_tcp_ahead(options_.dns_address, dns_port);
+        if (!udp || !tcp) return;
+        ::setsockopt(udp->get(), SOL_SOCKET, SO_RCVBUFFORCE, &dns_bytes_waiting_max,
+                     sizeof dns_bytes_waiting_max);
+        part.dns_udp = std::move(*udp);
+        part.dns_tcp = std::move(*tcp);
     }
 
     void start(Part& part) {
@@ -120,6 +154,12 @@ class Supervisor {
                              .pid_file = pid_file(part),
                              .lock_file = spawn_lock()};
         if (part.listener) options.descriptors.push_back(part.listener.get());
+        ensure_dns(part);
+        if (part.listener && part.dns_udp) {
+            options.descriptors.push_back(part.dns_udp.get());
+            options.descriptors.push_back(part.dns_tcp.get());
+            options.arguments.push_back(concat("--dns-fds=", passed_dns_udp, ",", passed_dns_tcp));
+        }
         auto pid = spawn(options);
         if (!pid) {
             log_error("cannot start", {{"part", part.name}, {"error", pid.error().message}});

@@ -14,6 +14,7 @@ struct SupervisorOptions {
     std::string skiff;   // the program that server and agent are
     uint16_t port = 0;
     uint16_t agent_port = 0;
+    std::string dns_address;         // "": the cluster has no DNS here
     std::string containerd_config;   // "": the user's own containerd runs by itself
 };
 
