@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -268,6 +269,47 @@ def test_10_the_rows_outlive_the_pod(world):
         "-H", f"Authorization: Bearer {token(world)}", "http://api.k8s/members"), 60)
 
 
+def processes_of(pod, name):
+    """Those of the pod's first container with that name."""
+    container = pod["status"]["containerStatuses"][0]["containerID"].split("//")[1]
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if (path / "comm").read_text().strip() == name and container in (path / "cgroup").read_text():
+                found.append(int(path.name))
+        except OSError:   # it has just ended
+            pass
+    return found
+
+
+def test_10_a_killed_database_loses_no_row(world):
+    script = ("for writer in 1 2 3; do (number=0; while :; do number=$((number + 1)); row=written-$writer-$number; "
+              "mysql -h koa-sample-db -pmysql koa_sample -e \"INSERT INTO members (username, name, email) VALUES ('$row', 'w', '$row@example.com')\" "
+              "2>/dev/null && echo $row || sleep 0.2; done) & done; wait")
+    world.cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "writers"}, "spec": {
+        "terminationGracePeriodSeconds": 0, "containers": [{"name": "main", "image": "mysql:8.0.3", "command": ["sh", "-c", script]}]}}).ok()
+    try:
+        def acknowledged():
+            return world.kubectl("logs writers").out.split()
+        world.cluster.eventually("rows are written", lambda: len(acknowledged()) > 30, 60)
+        victims = processes_of(world.ready("tier=database", 1)[0], "mysqld")
+        assert victims
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+        before = len(acknowledged())
+        world.cluster.eventually("rows are written again", lambda: len(acknowledged()) > before + 30, 60)
+        rows = acknowledged()
+        world.kubectl("delete pod writers --wait=false").ok()
+        kept = set(world.sql("SELECT username FROM members WHERE username LIKE 'written-%'").ok().out.split())
+        lost = [row for row in rows if row not in kept]
+        assert not lost, f"{len(lost)} of {len(rows)} acknowledged rows are lost: {lost[:5]}"
+        world.cluster.eventually("the application sees them", lambda: rows[0] in world.curl(
+            "-H", f"Authorization: Bearer {token(world)}", "http://api.k8s/members"), 60)
+    finally:
+        world.kubectl("delete pod writers --wait=false")
+        world.sql("DELETE FROM members WHERE username LIKE 'written-%'")
+
+
 def test_10_and_the_deployment(world):
     world.kubectl("delete deployment koa-sample-db").ok()
     world.cluster.eventually("the database's pod goes with it", lambda: not world.kubectl("get pods -l tier=database -o name").out, 60)
@@ -291,3 +333,20 @@ def test_11_an_update_under_load_through_the_ingress(world):
     world.kubectl("rollout status deployment/koa-sample --timeout=120s", timeout=150).ok()
     world.cluster.eventually("version 1 again", lambda: re.search(
         r"(?im)^x-version: 1", world.curl("-D", "-", "-o", "/dev/null", "http://api.k8s/healthz")))
+
+
+def test_12_a_killed_nginx_costs_no_new_request(world):
+    pod = world.ready("k8s-app=nginx-ingress-lb", 1)[0]
+    with Load(world.address, 80, "/healthz", {"Host": "api.k8s"}) as load:
+        world.cluster.eventually("some answers", lambda: load.total > 50)
+        kills = []
+        for which in (slice(1, 2), slice(0, 1), slice(None)):   # a worker, the master, all
+            before = sorted(processes_of(pod, "nginx"))
+            began = time.time()
+            for victim in before[which]:
+                os.kill(victim, signal.SIGKILL)
+            world.cluster.eventually("others", lambda: set(processes_of(pod, "nginx")) - set(before))
+            answered = load.total
+            world.cluster.eventually("more answers", lambda: load.total > answered + 50)
+            kills.append((began, time.time()))
+    load.none_failed(kills)
