@@ -90,8 +90,10 @@ def version_order(version):
 
 
 def kind_order(kind):
-    # What comes first is what `kubectl get KIND` asks for: the old group last.
-    return (kind.group != "core", kind.group == "extensions", kind.group,
+    # What comes first is what `kubectl get KIND` asks for: the old group late, what only tells of
+    # other objects last.
+    late = {"extensions": 1, "metrics.k8s.io": 2}
+    return (kind.group != "core", late.get(kind.group, 0), kind.group,
             version_order(kind.version), kind.kind)
 
 

@@ -64,6 +64,8 @@ class AgentServer::Core : public std::enable_shared_from_this<Core> {
         const auto path = split(request.path, '/');   // the first part is empty
         const std::string_view verb = path.size() > 1 ? path[1] : std::string_view{};
         if (verb == "healthz") return answer_text(responder, "text/plain; charset=utf-8", "ok");
+        if (verb == "metrics" && path.size() == 3 && path[2] == "resource")
+            return resource_usage(responder);
         if (verb == "metrics")
             return answer_text(responder, "text/plain; version=0.0.4", parts_.metrics());
         auto* pods = parts_.pods();
@@ -247,11 +249,26 @@ class AgentServer::Core : public std::enable_shared_from_this<Core> {
     }
 
     void stats(const ResponderPtr& responder) {
-        parts_.executor.post([this, responder] {
+        with_usage(responder, "application/json", [this](const auto& containers, const auto& node) {
+            return stats_summary(parts_.node_name, containers, node);
+        });
+    }
+    void resource_usage(const ResponderPtr& responder) {
+        with_usage(responder, "text/plain; version=0.0.4; charset=utf-8",
+                   [](const auto& containers, const auto& node) {
+                       return resource_metrics(containers, node);
+                   });
+    }
+
+    void with_usage(
+        const ResponderPtr& responder, std::string_view type,
+        std::function<std::string(const std::vector<cri::ContainerStats>&, const NodeUsage&)>
+            write) {
+        parts_.executor.post([this, responder, type, write = std::move(write)] {
             const auto all = parts_.cri.list_container_stats();
             if (!all) return answer(responder, all.error());
-            answer_text(responder, "application/json",
-                        stats_summary(parts_.node_name, *all, parts_.executor.clock().now()));
+            const auto node = read_node_usage(parts_.executor.clock().now());
+            answer_text(responder, type, write(*all, node));
         });
     }
 

@@ -1,9 +1,10 @@
-// The columns of nodes.
+// The columns of nodes, and of what nodes and pods use.
 #include <set>
 #include <string>
 
 #include "api/json_fields.h"
 #include "api/printers_families.h"
+#include "api/quantity.h"
 #include "base/text.h"
 
 namespace skiff::api {
@@ -58,6 +59,21 @@ Json node_container_runtime(const Json& node, WallTime, Arena&) {
     return text_or_unknown(text_of(node, "status", "nodeInfo", "containerRuntimeVersion"));
 }
 
+std::string total_usage(const Json& metrics, std::string_view resource) {
+    auto total = Quantity::from_value(0);
+    bool first = true;
+    for (const Json& container : field(metrics, "containers").items())
+        if (const auto used = Quantity::parse(text_of(container, "usage", resource)))
+            total = std::exchange(first, false) ? *used : total + *used;
+    return total.canonical();
+}
+Json pod_metrics_cpu(const Json& metrics, WallTime, Arena& arena) {
+    return Json::string(arena, total_usage(metrics, "cpu"));
+}
+Json pod_metrics_memory(const Json& metrics, WallTime, Arena& arena) {
+    return Json::string(arena, total_usage(metrics, "memory"));
+}
+
 constexpr NamedPrinter printers[] = {
     {"node_container_runtime", node_container_runtime},
     {"node_external_ip", node_external_ip},
@@ -66,6 +82,8 @@ constexpr NamedPrinter printers[] = {
     {"node_os_image", node_os_image},
     {"node_roles", node_roles},
     {"node_status", node_status},
+    {"pod_metrics_cpu", pod_metrics_cpu},
+    {"pod_metrics_memory", pod_metrics_memory},
 };
 
 }   // namespace

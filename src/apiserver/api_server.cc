@@ -1,6 +1,7 @@
 #include "apiserver/api_server.h"
 
 #include "api/openapi.h"
+#include "apiserver/component_status.h"
 #include "apiserver/discovery.h"
 #include "apiserver/local_transport.h"
 #include "apiserver/removed_kinds.h"
@@ -19,6 +20,15 @@ Ipv4Range range_of(const std::string& cidr) {
     return *range;
 }
 
+// A version is legacy when it only shows what another one stores, and clients are told to leave it.
+std::vector<const api::Kind*> served_kinds(bool legacy_versions) {
+    std::vector<const api::Kind*> kinds;
+    for (const auto* kind : api::builtin_kinds())
+        if (legacy_versions || !kind->deprecated || &api::stored_kind(*kind) == kind)
+            kinds.push_back(kind);
+    return kinds;
+}
+
 }   // namespace
 
 ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor& executor,
@@ -27,7 +37,8 @@ ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor
       clock_{clock},
       random_{random},
       executor_{executor},
-      catalog_{api::builtin_kinds(), store},
+      kinds_{served_kinds(options.legacy_versions)},
+      catalog_{kinds_, store},
       node_authorizer_{fixed_authorizer(), store_, catalog_},
       authorizer_{node_authorizer_, store_, catalog_},
       registry_{{.store = store_,
@@ -39,7 +50,9 @@ ApiServer::ApiServer(store::Store& store, Clock& clock, Random& random, Executor
                  .authorizer = &authorizer_}},
       tokens_{std::move(options.service_account_key_pem), options.issuer, clock_},
       node_proxy_{registry_, std::move(options.node_tls), std::move(options.node_addresses)},
-      external_address_{std::move(options.external_address)} {
+      external_address_{std::move(options.external_address)},
+      resource_metrics_{registry_,
+                        [this](std::string_view node) { return node_proxy_.endpoint_of(node); }} {
     tokens_.set_exists([this](const TokenSubject& subject, std::string_view token) {
         return token_subject_lives(registry_, subject, token);
     });
@@ -257,6 +270,8 @@ void ApiServer::dispatch(const CallPtr& call) {
     call->accepted = *accepted;
     const auto work = [this, call] {
         if (serve_review(call, {registry_, authorizer_, tokens_, authenticator_})) return;
+        if (serve_component_status(call, registry_, ready_) || resource_metrics_.serve(call))
+            return;
         if (!call->resource->persistent && call->info.resource != "bindings")
             return call->fail(not_allowed());
         if (call->info.verb == "watch") return serve_watch(call, registry_.parts());

@@ -14,6 +14,7 @@
 #include "apiserver/node_proxy.h"
 #include "apiserver/rbac_authorizer.h"
 #include "apiserver/registry.h"
+#include "apiserver/resource_metrics.h"
 #include "apiserver/reviews.h"
 #include "apiserver/service_account_tokens.h"
 #include "apiserver/watch_feed.h"
@@ -28,6 +29,7 @@ struct ApiServerOptions {
     std::string service_cidr = "10.96.0.0/16";   // where services get their addresses from
     std::vector<StaticToken> tokens;
     std::vector<TokenAuthenticator> token_authenticators;   // asked after those
+    bool legacy_versions = true;   // older versions of kinds that are served in a newer one
     std::shared_ptr<net::TlsContext> node_tls;   // towards port 10250; null: no logs, no exec
     // Nodes that are reached at another address than the one they tell: the one on this machine.
     std::map<std::string, std::string, std::less<>> node_addresses;
@@ -51,6 +53,9 @@ class ApiServer {
                                                              std::string_view text);
     void set_ready(bool ready) { ready_ = ready; }   // readyz; false while starting or stopping
 
+    // How nodes are asked what they use; null, as at first: not at all.
+    void set_usage_fetch(FetchUsage fetch) { resource_metrics_.set_fetch(std::move(fetch)); }
+
     // The pipeline from authorization on; for handler() and the local transport.
     void serve_authenticated(const CallPtr& call);
     // The same checks, then the feed itself instead of an answer; the call counts as answered.
@@ -72,6 +77,7 @@ class ApiServer {
     Clock& clock_;
     Random& random_;
     Executor& executor_;
+    const std::vector<const api::Kind*> kinds_;   // that are served
     Catalog catalog_;
     NodeAuthorizer node_authorizer_;
     RbacAuthorizer authorizer_;
@@ -80,6 +86,7 @@ class ApiServer {
     Authenticator authenticator_;
     NodeProxy node_proxy_;
     std::string external_address_;
+    ResourceMetrics resource_metrics_;
     Metrics metrics_;
     std::atomic<bool> ready_{false};
 };

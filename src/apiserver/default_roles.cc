@@ -81,6 +81,8 @@ constexpr std::array aggregate_to_view{
     Rule{READ, "policy", "poddisruptionbudgets,poddisruptionbudgets/status"},
     Rule{READ, "networking.k8s.io", "ingresses,ingresses/status,networkpolicies"}};
 
+constexpr std::array metrics_reader{Rule{READ, "metrics.k8s.io", "nodes,pods"}};
+
 constexpr std::array auth_delegator{Rule{"create", "authentication.k8s.io", "tokenreviews"},
                                     Rule{"create", "authorization.k8s.io", "subjectaccessreviews"}};
 
@@ -156,6 +158,7 @@ constexpr DefaultRole roles[] = {
     {"system:aggregate-to-admin", aggregate_to_admin, "admin"},
     {"system:aggregate-to-edit", aggregate_to_edit, "edit"},
     {"system:aggregate-to-view", aggregate_to_view, "view"},
+    {"system:aggregated-metrics-reader", metrics_reader, "view"},
     {"system:auth-delegator", auth_delegator},
     {"system:node-bootstrapper", node_bootstrapper},
     {"system:kubelet-api-admin", kubelet_api_admin},

@@ -20,6 +20,8 @@ class NodeProxy {
         : registry_{registry}, tls_{std::move(client_tls)}, addresses_{std::move(addresses)} {}
     // True when the call was one of these; it is answered then or later.
     bool serve(const CallPtr& call);
+    // Where the node's agent listens, and how it is believed.
+    Result<net::Endpoint> endpoint_of(std::string_view node) const;
 
   private:
     // `prefix`: the path in front of what is passed on, for redirects; with one the request's
@@ -27,7 +29,6 @@ class NodeProxy {
     void stream(const CallPtr& call, net::Endpoint node, std::string target,
                 std::string prefix = {});
     void upgrade(const CallPtr& call, net::Endpoint node, std::string target);
-    Result<net::Endpoint> endpoint_of(std::string_view node) const;
     Result<> to_pod(const CallPtr& call);
     Result<> to_node(const CallPtr& call);
     Result<> to_backend(const CallPtr& call);   // pods/proxy, services/proxy

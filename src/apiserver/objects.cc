@@ -61,6 +61,13 @@ StoredText stored_text(const Json& object, const api::Kind& kind) {
     return stored;
 }
 
+store::ObjectPtr made_object(const ServedResource& resource, const Json& object) {
+    auto made = std::make_shared<store::Object>();
+    made->text = Bytes{stored_text(object, *resource.kind).text};
+    made->attributes = describe(*resource.kind, object);
+    return made;
+}
+
 Result<Document> parse_stored(const store::Object& object) {
     TRY(auto document, parse_current(object));
     if (auto* metadata = document.root.find("metadata")) metadata->remove("resourceVersion");

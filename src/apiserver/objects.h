@@ -35,6 +35,9 @@ struct StoredText {
 };
 StoredText stored_text(const Json& object, const api::Kind& kind);
 
+// An object of a kind that is not stored, as if it were: what it says, no resourceVersion.
+store::ObjectPtr made_object(const ServedResource& resource, const Json& object);
+
 // An object parsed back, without resourceVersion.
 Result<Document> parse_stored(const store::Object& object);
 // The same with its resourceVersion, as a client sees it.

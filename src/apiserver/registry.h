@@ -54,6 +54,10 @@ class Registry {
     // A resource request that was authenticated and authorized; it is answered now or later.
     void serve(const CallPtr& call);
 
+    // Answers a get or list with objects that are stored nowhere (made_object), those that the call
+    // selects; any thread.
+    void answer_made(const CallPtr& call, std::vector<store::ObjectPtr> objects);
+
     const RegistryParts& parts() const { return parts_; }
     store::Key key_of(const ServedResource& resource, std::string_view name_space,
                       std::string_view name) const;

@@ -276,6 +276,19 @@ Result<net::Response> tree_list(const Call& call, const ServedResource& resource
 
 }   // namespace
 
+namespace {
+
+Result<net::Response> list_response(const Call& call, const ServedResource& resource,
+                                    const Page& page, WallTime now) {
+    const bool plain = call.accepted.form == Negotiated::Form::Object &&
+                       call.accepted.encoding == Negotiated::Encoding::Json;
+    if (plain) return object_list(resource, page);
+    if (call.accepted.form == Negotiated::Form::Table) return table_list(call, resource, page, now);
+    return tree_list(call, resource, page);
+}
+
+}   // namespace
+
 void Registry::get(const CallPtr& call) {
     const auto& resource = *call->resource;
     const auto object = find(resource, call->info.name_space, call->info.name);
@@ -295,16 +308,25 @@ void Registry::answer_list(const CallPtr& call) {
     guard(call, [&]() -> Result<> {
         const auto& resource = *call->resource;
         TRY(const auto page, read_page(*call, parts_.store, resource));
-        const bool plain = call->accepted.form == Negotiated::Form::Object &&
-                           call->accepted.encoding == Negotiated::Encoding::Json;
-        if (plain) {
-            TRY(auto response, object_list(resource, page));
-            call->answer(std::move(response));
+        TRY(auto response, list_response(*call, resource, page, parts_.clock.now()));
+        call->answer(std::move(response));
+        return {};
+    });
+}
+
+void Registry::answer_made(const CallPtr& call, std::vector<store::ObjectPtr> objects) {
+    guard(call, [&]() -> Result<> {
+        const auto& resource = *call->resource;
+        TRY(const auto selection, selection_of(*call, resource));
+        const bool one = call->info.verb == "get";
+        std::erase_if(objects, [&](const auto& object) { return !selection.matches(*object); });
+        if (one && objects.empty()) return std::unexpected{not_found(resource, call->info.name)};
+        if (one) {
+            answer_object(*call, 200, objects.front(), parts_.clock.now());
             return {};
         }
-        const bool table = call->accepted.form == Negotiated::Form::Table;
-        TRY(auto response, table ? table_list(*call, resource, page, parts_.clock.now())
-                                 : tree_list(*call, resource, page));
+        const Page page{.revision = parts_.store.revision(), .objects = std::move(objects)};
+        TRY(auto response, list_response(*call, resource, page, parts_.clock.now()));
         call->answer(std::move(response));
         return {};
     });

@@ -137,10 +137,11 @@ inline std::string test_key_pem() {
 class TestServer {
   public:
     explicit TestServer(store::StoreOptions options = {},
-                        std::string_view service_cidr = "10.96.0.0/16")
+                        std::string_view service_cidr = "10.96.0.0/16",
+                        const std::function<void(ApiServerOptions&)>& change = {})
         : store{opened(std::move(options))},
           api{*store, executor.clock(), random, executor,
-              server_options(executor.clock(), service_cidr)} {
+              server_options(executor.clock(), service_cidr, change)} {
         api.set_ready(true);
         for (const std::string_view name : {"default", "kube-system", "other"})
             EXPECT_EQ(post("/api/v1/namespaces", concat(R"({"metadata":{"name":")", name, R"("}})"))
@@ -223,7 +224,8 @@ class TestServer {
         options.fatal = [](const Error& error) { ADD_FAILURE() << error.message; };
         return store::open_store(store::make_memory_engine(), executor, std::move(options)).value();
     }
-    static ApiServerOptions server_options(Clock& clock, std::string_view service_cidr) {
+    static ApiServerOptions server_options(Clock& clock, std::string_view service_cidr,
+                                           const std::function<void(ApiServerOptions&)>& change) {
         ApiServerOptions options;
         options.service_cidr = service_cidr;
         options.service_account_key_pem = test_key_pem();
@@ -242,6 +244,7 @@ class TestServer {
                           token("joining", "system:bootstrap:abcdef", {"system:bootstrappers"})};
         options.tokens.push_back(token("late", "admin", {"system:masters"}));
         options.tokens.back().expires = clock.now() + std::chrono::hours{1};
+        if (change) change(options);
         return options;
     }
 };

@@ -132,6 +132,7 @@ Result<> save(const Cluster& cluster) {
     put("nodeName", cluster.node_name);
     put("runtimeEndpoint", cluster.runtime_endpoint);
     put("compat", cluster.compat);
+    put("legacyVersions", cluster.legacy_versions);
     document.root.set(arena, "ingressHttpPort", codec::Json::integer(cluster.ingress_http_port));
     document.root.set(arena, "ingressHttpsPort", codec::Json::integer(cluster.ingress_https_port));
     put("certificateLife", go_duration(cluster.certificate_life));
@@ -161,6 +162,13 @@ Result<Duration> wished_life(std::string_view wished, Duration has) {
     return fail(Reason::Invalid, concat("--certificate-life must be a duration of ",
                                         go_duration(certificate_life_min), " to ",
                                         go_duration(certificate_life_max), ", not '", wished, "'"));
+}
+
+Result<std::string> wished_legacy_versions(std::string_view wished, const std::string& has) {
+    if (wished.empty()) return has;
+    if (wished == "on") return std::string{};
+    if (wished == "off") return std::string{wished};
+    return fail(Reason::Invalid, concat("--legacy-versions must be on or off, not '", wished, "'"));
 }
 
 std::string ingress_ports_text(const Cluster& cluster) {
@@ -205,18 +213,21 @@ Result<> choose_ingress_ports(std::string_view wished, const std::vector<Cluster
 
 // What may change between one `up` and the next.
 Result<Cluster> with_changes(const ClusterWishes& wishes, Cluster cluster) {
-    const auto ports = ingress_ports_text(cluster), compat_before = cluster.compat;
+    const auto ports = ingress_ports_text(cluster), compat_before = cluster.compat,
+               legacy_before = cluster.legacy_versions;
     const auto life_before = cluster.certificate_life;
     if (!wishes.ingress_ports.empty()) {
         cluster.ingress_http_port = cluster.ingress_https_port = 0;
         TRY_OK(choose_ingress_ports(wishes.ingress_ports, {}, cluster));
     }
     TRY(cluster.compat, wished_compat(wishes.compat, compat_before));
+    TRY(cluster.legacy_versions, wished_legacy_versions(wishes.legacy_versions, legacy_before));
     TRY(cluster.certificate_life, wished_life(wishes.certificate_life, life_before));
-    const char* changed = ingress_ports_text(cluster) != ports      ? "--ingress-ports"
-                          : cluster.compat != compat_before         ? "--compat"
-                          : cluster.certificate_life != life_before ? "--certificate-life"
-                                                                    : nullptr;
+    const char* changed = ingress_ports_text(cluster) != ports       ? "--ingress-ports"
+                          : cluster.compat != compat_before          ? "--compat"
+                          : cluster.legacy_versions != legacy_before ? "--legacy-versions"
+                          : cluster.certificate_life != life_before  ? "--certificate-life"
+                                                                     : nullptr;
     if (!changed) return cluster;
     if (running(cluster.supervisor_pid_file()))
         return fail(Reason::Conflict,
@@ -280,6 +291,7 @@ Result<Cluster> load_cluster(const std::string& root) {
     cluster.node_name = json.text_at({"nodeName"});
     cluster.runtime_endpoint = json.text_at({"runtimeEndpoint"});
     cluster.compat = json.text_at({"compat"});
+    cluster.legacy_versions = json.text_at({"legacyVersions"});
     cluster.ingress_http_port = number("ingressHttpPort");
     cluster.ingress_https_port = number("ingressHttpsPort");
     if (const auto life = parse_go_duration(json.text_at({"certificateLife"})))
@@ -329,6 +341,7 @@ Result<Cluster> ensure_cluster(const ClusterWishes& wishes, Random& random) {
         return fail(Reason::Invalid, concat("--node-name: '", cluster.node_name, "': ", wrong));
     cluster.runtime_endpoint = wishes.runtime_endpoint;
     TRY(cluster.compat, wished_compat(wishes.compat, ""));
+    TRY(cluster.legacy_versions, wished_legacy_versions(wishes.legacy_versions, ""));
     TRY_OK(choose_ingress_ports(wishes.ingress_ports, others, cluster));
     TRY(cluster.certificate_life, wished_life(wishes.certificate_life, cluster.certificate_life));
     TRY_OK(make_directories(cluster.root, 0755));

@@ -23,6 +23,7 @@ struct Cluster {
     std::string node_name;
     std::string runtime_endpoint;     // a containerd the user runs; "" for our own
     std::string compat;               // "2017": what manifests of that time take for granted; or ""
+    std::string legacy_versions;      // "off": what v1.33 dropped is not served; or ""
     uint16_t ingress_http_port = 0;   // both 0: no ingress controller of the cluster's own
     uint16_t ingress_https_port = 0;
     Duration certificate_life = std::chrono::hours{24 * 365};   // of all but the CA's
@@ -47,6 +48,7 @@ struct ClusterWishes {   // absent ones are chosen
     std::string node_name;
     std::string runtime_endpoint;
     std::string compat;   // "2017", or "off" to end it; may change between one `up` and the next
+    std::string legacy_versions;    // "off" or "on"; may change as compat may
     std::string ingress_ports;      // "80,443" or "off"; may change as compat may
     std::string certificate_life;   // "2160h"; may change too
 };

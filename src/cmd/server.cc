@@ -139,6 +139,7 @@ Result<> serve(const Flags& flags) {
                                         .tokens = {},
                                         .node_tls = node_tls};
     options.external_address = concat(primary_address(), ":", cluster.port);
+    options.legacy_versions = cluster.legacy_versions != "off";
     options.token_authenticators.push_back(bootstrap_authenticator(cluster, clock));
     options.node_addresses[cluster.node_name] = "127.0.0.1";
     apiserver::ApiServer api{*store, clock, random, *executor, std::move(options)};
@@ -154,6 +155,7 @@ Result<> serve(const Flags& flags) {
                                       api.handler(), {}));
     if (const auto done = reseal(*executor, *store, *stale); !done)
         log_error("not every Secret is sealed anew", {{"error", done.error().message}});
+    api.set_usage_fetch(apiserver::fetch_usage_over(first.loop()));
     api.set_ready(true);
     log_info("the API is served",
              {{"port", server->port()}, {"revision", store->revision().value}});
@@ -184,6 +186,7 @@ Result<> serve(const Flags& flags) {
     const int signal = wait_for_end_signal();
     log_info("ending", {{"signal", signal}});
     api.set_ready(false);
+    api.set_usage_fetch({});
     scheduler.reset();
     controllers.reset();
     const auto drained = executor->make_waiter();

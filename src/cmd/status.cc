@@ -114,6 +114,8 @@ int status(const Cluster& cluster) {
             "  relaxed  --compat=2017: service accounts of default and kube-system may read\n"
             "           services, endpoints, ingresses, pods, nodes and config maps without a "
             "role\n");
+    if (cluster.legacy_versions == "off")
+        std::printf("  versions --legacy-versions=off: those that v1.33 dropped are not served\n");
     std::printf("\n");
     print({"PART", "STATE", "MEMORY", "SINCE"});
     bool all_running = true;

@@ -42,6 +42,8 @@ const std::vector<FlagSpec> up_flags{
      "service accounts of `default` and `kube-system` may read services, endpoints, ingresses, "
      "pods, nodes and config maps, as manifests of 2017 expect; "
      "`off` ends it"},
+    {"legacy-versions", "off",
+     "serve only what v1.33 serves: extensions/v1beta1, apps/v1beta2, … are unknown; `on` ends it"},
     {"ingress-ports", "HTTP,HTTPS", "where ingresses are served, or off (default 80,443)"},
     {"certificate-life", "DURATION",
      "of each certificate, renewed when a third of it is left (default 8760h)"},
@@ -172,6 +174,7 @@ Result<> up(const Flags& flags) {
                          .node_name = flags.text("node-name"),
                          .runtime_endpoint = flags.text("container-runtime-endpoint"),
                          .compat = flags.text("compat"),
+                         .legacy_versions = flags.text("legacy-versions"),
                          .ingress_ports = flags.text("ingress-ports"),
                          .certificate_life = flags.text("certificate-life")};
     TRY(wishes.port, flags.port("port", 0));

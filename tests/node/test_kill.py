@@ -14,7 +14,7 @@ import pytest
 from cluster import PROJECT, Cluster, pod
 
 sys.path.insert(0, str(PROJECT / "bench"))
-from api import Api  # noqa: E402
+from client import Api  # noqa: E402
 
 KILLS = int(os.environ.get("SKIFF_KILLS", "200"))
 SEED = int(os.environ.get("SKIFF_SEED", "1"))
