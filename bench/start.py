@@ -14,7 +14,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from api import Api  # noqa: E402
+from client import Api  # noqa: E402
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 SKIFF = os.environ.get("SKIFF", str(PROJECT / "build/release/skiff"))

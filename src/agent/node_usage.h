@@ -12,8 +12,8 @@ namespace skiff::agent {
 
 struct NodeUsage {
     WallTime at;
-    std::optional<uint64_t> cpu_nanoseconds;   // since the machine's start, all cores together
-    std::optional<uint64_t> memory_bytes;      // all that is not free
+    std::optional<uint64_t> cpu_nanoseconds;     // since the machine's start, all cores together
+    std::optional<uint64_t> memory_bytes;        // all that is not free
     std::optional<uint64_t> working_set_bytes;   // without the page cache that is easily given up
     std::optional<uint64_t> available_bytes;
 };

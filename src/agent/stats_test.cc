@@ -12,9 +12,8 @@ constexpr WallTime at{std::chrono::milliseconds{1'700'000'000'123}};
 
 TEST(NodeUsage, is_read_from_either_version_of_cgroups) {
     const std::string_view memory = "MemTotal: 1000 kB\nMemFree:  300 kB\nInactive(file): 200 kB\n";
-    const auto one = node_usage({.cpuacct_usage = "12345\n", .cpu_stat = {}, .proc_stat = {},
-                                 .meminfo = memory},
-                                at);
+    const auto one = node_usage(
+        {.cpuacct_usage = "12345\n", .cpu_stat = {}, .proc_stat = {}, .meminfo = memory}, at);
     EXPECT_EQ(one.cpu_nanoseconds, 12345u);
     EXPECT_EQ(one.memory_bytes, 700u * 1024);
     EXPECT_EQ(one.working_set_bytes, 500u * 1024);
@@ -43,9 +42,8 @@ std::vector<cri::ContainerStats> two_containers() {
                                    {label_pod_namespace, "default"},
                                    {label_pod_uid, "u"}};
         const int64_t time = at.time_since_epoch().count();
-        stats.cpu = cri::CpuUsage{.timestamp = time,
-                                  .usage_core_nano_seconds = 1'050'000'000,
-                                  .usage_nano_cores = {}};
+        stats.cpu = cri::CpuUsage{
+            .timestamp = time, .usage_core_nano_seconds = 1'050'000'000, .usage_nano_cores = {}};
         stats.memory = cri::MemoryUsage{.timestamp = time};
         stats.memory->working_set_bytes = 4096;
         all.push_back(std::move(stats));
@@ -54,12 +52,11 @@ std::vector<cri::ContainerStats> two_containers() {
 }
 
 TEST(Stats, resource_metrics_are_as_kubelet_tells_them) {
-    const auto text = resource_metrics(
-        two_containers(), {.at = at,
-                           .cpu_nanoseconds = 5'000'000'001,
-                           .memory_bytes = {},
-                           .working_set_bytes = 8192,
-                           .available_bytes = {}});
+    const auto text = resource_metrics(two_containers(), {.at = at,
+                                                          .cpu_nanoseconds = 5'000'000'001,
+                                                          .memory_bytes = {},
+                                                          .working_set_bytes = 8192,
+                                                          .available_bytes = {}});
     for (const std::string_view line :
          {"container_cpu_usage_seconds_total{container=\"a\",namespace=\"default\",pod=\"web\"} "
           "1.050000000 1700000000123\n",

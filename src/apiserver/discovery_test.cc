@@ -40,10 +40,12 @@ TEST(Discovery, templates_that_branch_on_what_is_offered_find_the_newest) {
             return entry.text_at({"kind"}) == kind;
         });
     };
-    for (const auto& [version, kind] :
-         {std::pair{"networking.k8s.io/v1", "Ingress"}, {"policy/v1", "PodDisruptionBudget"},
-          {"autoscaling/v2", "HorizontalPodAutoscaler"}, {"batch/v1", "CronJob"},
-          {"apps/v1", "Deployment"}, {"rbac.authorization.k8s.io/v1", "Role"}})
+    for (const auto& [version, kind] : {std::pair{"networking.k8s.io/v1", "Ingress"},
+                                        {"policy/v1", "PodDisruptionBudget"},
+                                        {"autoscaling/v2", "HorizontalPodAutoscaler"},
+                                        {"batch/v1", "CronJob"},
+                                        {"apps/v1", "Deployment"},
+                                        {"rbac.authorization.k8s.io/v1", "Role"}})
         EXPECT_TRUE(has(version, kind)) << version << " " << kind;
     EXPECT_FALSE(has("policy/v1beta1", "PodSecurityPolicy")) << "charts would make one";
 }
@@ -59,9 +61,8 @@ TEST(Discovery, old_groups_and_metrics_come_last) {
 }
 
 TEST(Discovery, legacy_versions_can_be_hidden) {
-    TestServer server{{}, "10.96.0.0/16", [](ApiServerOptions& options) {
-                          options.legacy_versions = false;
-                      }};
+    TestServer server{
+        {}, "10.96.0.0/16", [](ApiServerOptions& options) { options.legacy_versions = false; }};
     EXPECT_EQ(server.get("/apis/extensions/v1beta1").status, 404);
     EXPECT_EQ(server.get("/apis/apps/v1beta2/deployments").status, 404);
     EXPECT_EQ(server.get("/openapi/v3/apis/apps/v1beta1").status, 404);

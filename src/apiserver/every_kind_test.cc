@@ -141,13 +141,21 @@ bool is_walked(const api::Kind& kind) {
            kind.kind != "CertificateSigningRequest";
 }
 
-// What an object says, without who said it and when.
+void sort_members(codec::Json& value) {
+    for (auto& item : value.items()) sort_members(item);
+    if (!value.is_object()) return;
+    std::ranges::sort(value.members(), {}, &codec::Json::Member::key);
+    for (auto& member : value.members()) sort_members(member.value);
+}
+
+// What an object says, without who said it, when, and in which order.
 std::string content(const Answer& answer) {
     codec::Arena arena;
     auto copy = answer.json.root.deep_copy(arena);
     if (auto* metadata = copy.find("metadata"))
         for (const std::string_view name : {"resourceVersion", "managedFields"})
             metadata->remove(name);
+    sort_members(copy);
     return codec::to_json(copy);
 }
 
@@ -184,8 +192,43 @@ class EveryKind {
         constexpr std::string_view protobuf = "application/vnd.kubernetes.protobuf";
         const auto binary = server_.get(at(kind), {{"accept", std::string{protobuf}}});
         write_back(kind, binary.body, protobuf);
+        patched(kind);
+        applied(kind);
         table(kind);
         explained(kind);
+    }
+
+    // A patch through a version touches nothing that only another version can say.
+    void patched(const api::Kind& kind) {
+        const auto label = [&](std::string_view value) {
+            return server_.merge(at(kind),
+                                 concat(R"({"metadata":{"labels":{"patched":)", value, "}}}"));
+        };
+        const auto set = label("\"yes\"");
+        EXPECT_EQ(set.status, 200) << set.body;
+        EXPECT_EQ(set.text({"metadata", "labels", "patched"}), "yes");
+        EXPECT_EQ(label("null").status, 200);
+        EXPECT_EQ(content(server_.get(at(stored_))), whole_);
+        const auto json =
+            server_.patch(at(kind), R"([{"op":"test","path":"/metadata/labels/l","value":"v"}])",
+                          "application/json-patch+json");
+        EXPECT_EQ(json.status, 200) << json.body;
+    }
+
+    void applied(const api::Kind& kind) {
+        const auto apply = [&](std::string_view labels) {
+            return server_.patch(
+                concat(at(kind), "?fieldManager=walker"),
+                concat(R"({"apiVersion":")", kind.api_version(), R"(","kind":")", kind.kind,
+                       R"(","metadata":{"name":")", name_, R"(","labels":)", labels, "}}"),
+                "application/apply-patch+yaml");
+        };
+        const auto set = apply(R"({"applied":"yes"})");
+        EXPECT_EQ(set.status, 200) << set.body;
+        EXPECT_EQ(set.text({"metadata", "labels", "applied"}), "yes");
+        const auto given_up = apply("{}");
+        EXPECT_EQ(given_up.status, 200) << given_up.body;
+        EXPECT_EQ(content(server_.get(at(stored_))), whole_);
     }
 
     void write_back(const api::Kind& kind, const std::string& body, std::string_view type) {

@@ -209,8 +209,7 @@ class ResourceMetrics::Core : public std::enable_shared_from_this<Core> {
         gathering->usages.use([&](Usages& usages) { usages[node] = usage; });
         if (gathering->missing.fetch_sub(1) != 1) return;
         registry_.parts().executor.post([self = shared_from_this(), gathering] {
-            gathering->usages.use(
-                [&](const Usages& usages) { self->answer(*gathering, usages); });
+            gathering->usages.use([&](const Usages& usages) { self->answer(*gathering, usages); });
         });
     }
 

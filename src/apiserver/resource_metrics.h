@@ -1,6 +1,6 @@
-// metrics.k8s.io: what nodes and pods use, asked of the nodes when somebody wants to know. Nothing is
-// measured while nobody asks: a figure is the difference to the measurement before, or, when that is
-// too old or lacks something, to one made a second earlier for this question.
+// metrics.k8s.io: what nodes and pods use, asked of the nodes when somebody wants to know. Nothing
+// is measured while nobody asks: a figure is the difference to the measurement before, or, when
+// that is too old or lacks something, to one made a second earlier for this question.
 #pragma once
 
 #include <functional>

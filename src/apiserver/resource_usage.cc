@@ -78,8 +78,8 @@ std::string seconds_text(Duration duration) {
 UsageSample parse_resource_metrics(std::string_view text, WallTime now) {
     UsageSample sample;
     const auto container = [&](const Line& line) -> UsageCounter& {
-        return sample.pods[concat(line.label("namespace"), "/", line.label("pod"))]
-                          [line.label("container")];
+        return sample
+            .pods[concat(line.label("namespace"), "/", line.label("pod"))][line.label("container")];
     };
     for (const auto piece : split(text, '\n')) {
         const auto line = parsed_line(trim(piece));

@@ -26,6 +26,29 @@ def test_top_shows_what_is_used(cluster, namespace):
     cluster.kubectl(f"delete pod busy -n {namespace} --grace-period=0 --force").ok()
 
 
+def test_every_kind_is_explained(cluster):
+    """What kubectl explain and apply read: each kind of discovery has its schema, each of its fields words."""
+    def raw(path):
+        return json.loads(cluster.kubectl(["get", "--raw", path]).ok().out)
+    versions = [("api/v1", "v1")] + [(f"apis/{version['groupVersion']}", version["groupVersion"])
+                                     for group in raw("/apis")["groups"] for version in group["versions"]]
+    kinds = 0
+    for path, version in versions:
+        found = {(kind["group"], kind["version"], kind["kind"]): schema
+                 for schema in raw(f"/openapi/v3/{path}")["components"]["schemas"].values()
+                 for kind in schema.get("x-kubernetes-group-version-kind", [])}
+        for resource in raw(f"/{path}")["resources"]:
+            if "/" in resource["name"]:
+                continue
+            group, _, number = version.rpartition("/")
+            schema = found[group, number, resource["kind"]]
+            assert schema["description"] and "kind" in schema["properties"], resource
+            assert all(field.get("description") for field in schema["properties"].values()), resource
+            kinds += 1
+    assert kinds > 100
+    assert "FIELDS:" in cluster.kubectl("explain deployment.spec --api-version=extensions/v1beta1").ok().out
+
+
 def test_component_statuses(cluster):
     for path in kubectls().values():
         shown = cluster.kubectl("get componentstatuses", path).ok()
