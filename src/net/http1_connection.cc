@@ -337,6 +337,8 @@ class Http1Connection final : public Connection {
     size_t append_body(size_t room) {
         auto& out = channel_->output();
         const auto size = std::min(body_.available(), room);
+        // Doubling on the way up would copy it twice and end above what malloc keeps at hand.
+        if (size > chunk_bytes_max) out.reserve(out.size() + size);
         if (chunked_) {
             char digits[20];
             const auto end = std::to_chars(digits, digits + sizeof digits, size, 16).ptr;
