@@ -135,6 +135,14 @@ void warn(const Admission& admission, const PodSecurityLevel& level,
         concat("would violate PodSecurity \"", level.text(), "\": ", told_in_full(problems)));
 }
 
+void tell_audit(const Admission& admission, const PodSecurityLevel& level,
+                const std::vector<PodSecurityProblem>& problems) {
+    if (problems.empty()) return;
+    admission.call.annotate(
+        "pod-security.kubernetes.io/audit-violations",
+        concat("would violate PodSecurity \"", level.text(), "\": ", told_in_full(problems)));
+}
+
 Result<> check_pod(const Admission& admission) {
     if (!admission.document) return {};
     if (!admission.subresource.empty() && admission.subresource != "ephemeralcontainers") return {};
@@ -143,6 +151,9 @@ Result<> check_pod(const Admission& admission) {
     TRY(const auto name_space, namespace_of(admission));
     const auto enforced = level_of(name_space.root, "enforce");
     const auto problems = problems_of(pod, enforced);
+    admission.call.annotate("pod-security.kubernetes.io/enforce-policy", enforced.text());
+    const auto audited = level_of(name_space.root, "audit");
+    tell_audit(admission, audited, problems_of(pod, audited));
     if (!problems.empty())
         return std::unexpected{denied(admission, concat("violates PodSecurity \"", enforced.text(),
                                                         "\": ", told_in_full(problems)))};
@@ -173,6 +184,8 @@ Result<> check_template(const Admission& admission) {
     TRY(const auto name_space, namespace_of(admission));
     const auto level = level_of(name_space.root, "warn");
     warn(admission, level, problems_of(*made, level));
+    const auto audited = level_of(name_space.root, "audit");
+    tell_audit(admission, audited, problems_of(*made, audited));
     return {};
 }
 

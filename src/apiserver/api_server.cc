@@ -121,13 +121,17 @@ std::vector<Question> impersonation_questions(const User& other) {
 // What is asked, by whom, may they, and is it served.
 void ApiServer::serve(const CallPtr& call) {
     guard(call, [&]() -> Result<> {
-        TRY(call->user, authenticator_.identify(call->request));
+        auto user = authenticator_.identify(call->request);
+        if (user) call->user = std::move(*user);
+        begin_audit(call);
+        if (!user) return std::unexpected{std::move(user).error()};
         TRY(const auto other, impersonated(call->request));
         if (other) {
+            call->impersonates = true;
+            const auto user_before = std::exchange(call->user, *other);
             for (const auto& question : impersonation_questions(*other))
-                if (!authorizer_.allows(call->user, question))
-                    return std::unexpected{forbidden(call->user, question)};
-            call->user = *other;
+                if (!authorizer_.allows(user_before, question))
+                    return std::unexpected{forbidden(user_before, question)};
         }
         serve_authenticated(call);
         return {};
@@ -147,7 +151,22 @@ std::string_view known_verb(std::string_view verb) {
 
 }   // namespace
 
-Result<> ApiServer::prepare(Call& call) {
+// Told from here on, whatever becomes of it.
+void ApiServer::begin_audit(const CallPtr& call) {
+    if (!audit_ || call->audit) return;
+    auto info = parse_request_info(call->request);
+    if (info) call->info = std::move(*info);
+    call->audit = audit_->begin(call->user, call->info, call->request);
+    if (!call->audit) return;
+    audit_->tell(*call, *call->audit, AuditStage::RequestReceived, nullptr);
+    call->on_response = [log = audit_, raw = call.get()](net::Response& response) {
+        audit_answer(log, *raw, response);
+    };
+}
+
+Result<> ApiServer::prepare(const CallPtr& asked) {
+    auto& call = *asked;
+    begin_audit(asked);
     TRY(call.info, parse_request_info(call.request));
     TRY(call.options, parse_request_options(call.request));
     if (call.info.is_resource) {
@@ -162,14 +181,22 @@ Result<> ApiServer::prepare(Call& call) {
     auto question = question_of(call.info);
     if (question.name.empty() && question.is_resource && question.verb != "create")
         question.name = selected_name(call.options.field_selector);
-    if (!authorizer_.allows(call.user, question))
-        return std::unexpected{forbidden(call.user, question)};
+    if (!call.audit) {
+        if (!authorizer_.allows(call.user, question))
+            return std::unexpected{forbidden(call.user, question)};
+        return {};
+    }
+    std::string reason;
+    const bool allowed = authorizer_.decide(call.user, question, reason);
+    call.annotate("authorization.k8s.io/decision", allowed ? "allow" : "forbid");
+    call.annotate("authorization.k8s.io/reason", std::move(reason));
+    if (!allowed) return std::unexpected{forbidden(call.user, question)};
     return {};
 }
 
 void ApiServer::serve_authenticated(const CallPtr& call) {
     guard(call, [&]() -> Result<> {
-        TRY_OK(prepare(*call));
+        TRY_OK(prepare(call));
         dispatch(call);
         return {};
     });
@@ -177,7 +204,7 @@ void ApiServer::serve_authenticated(const CallPtr& call) {
 
 Result<std::unique_ptr<WatchFeed>> ApiServer::open_watch(const CallPtr& call,
                                                          std::function<void()> notify) {
-    TRY_OK(prepare(*call));
+    TRY_OK(prepare(call));
     if (!call->resource || !call->resource->persistent)
         return fail(Reason::NotFound, "the server could not find the requested resource");
     if (!call->resource->namespaced) call->info.name_space.clear();   // a namespace's own name
@@ -283,6 +310,18 @@ void ApiServer::dispatch(const CallPtr& call) {
         work();
 }
 
+std::string ApiServer::audit_metrics() const {
+    if (!audit_) return {};
+    const auto now = audit_->statistics();
+    return concat(
+        "# HELP apiserver_audit_event_total Events of the audit log.\n"
+        "# TYPE apiserver_audit_event_total counter\napiserver_audit_event_total ",
+        now.events,
+        "\n# HELP apiserver_audit_error_total Events that could not be kept.\n"
+        "# TYPE apiserver_audit_error_total counter\napiserver_audit_error_total ",
+        now.dropped, "\n");
+}
+
 // OIDC discovery of the issuer of service account tokens.
 bool ApiServer::serve_issuer(const CallPtr& call) {
     const auto document = [&](std::string body, std::string_view type) {
@@ -307,7 +346,8 @@ bool ApiServer::serve_plain(const CallPtr& call) {
     if (call->request.method != "GET" && call->request.method != "HEAD") return false;
     if (path == "/version") return call->answer(json_response(200, version_json())), true;
     if (path == "/metrics") {
-        call->answer(text_response(200, metrics_.text(store_.statistics())));
+        call->answer(
+            text_response(200, concat(metrics_.text(store_.statistics()), audit_metrics())));
         return true;
     }
     if (serve_issuer(call)) return true;

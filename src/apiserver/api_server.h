@@ -62,16 +62,20 @@ class ApiServer {
     Result<std::unique_ptr<WatchFeed>> open_watch(const CallPtr& call,
                                                   std::function<void()> notify);
     Registry& registry() { return registry_; }
+    // Before the first request.
+    void use_audit(std::shared_ptr<AuditLog> log) { audit_ = std::move(log); }
     // The content of a Secret of type kubernetes.io/service-account-token.
     Result<std::string> secret_token(const SecretTokenSubject& of) const;
 
   private:
     void serve(const CallPtr& call);
-    Result<> prepare(Call& call);
+    Result<> prepare(const CallPtr& call);
     void dispatch(const CallPtr& call);
     bool serve_plain(const CallPtr& call);
     bool serve_openapi(const CallPtr& call);
     bool serve_issuer(const CallPtr& call);
+    void begin_audit(const CallPtr& call);
+    std::string audit_metrics() const;
 
     store::Store& store_;
     Clock& clock_;
@@ -87,6 +91,7 @@ class ApiServer {
     NodeProxy node_proxy_;
     std::string external_address_;
     ResourceMetrics resource_metrics_;
+    std::shared_ptr<AuditLog> audit_;
     Metrics metrics_;
     std::atomic<bool> ready_{false};
 };

@@ -1,6 +1,7 @@
 #include "apiserver/authn.h"
 
 #include "base/text.h"
+#include "net/tls.h"
 
 namespace skiff::apiserver {
 namespace {
@@ -46,6 +47,8 @@ Result<User> user_of(const net::Peer::Certificate& certificate) {
             concat("client certificate: one of system:nodes must be named system:node:NAME, not \"",
                    user.name, "\""))};
     add_authenticated_group(user);
+    user.extra["authentication.kubernetes.io/credential-id"] = {
+        concat("X509SHA256=", hex(net::sha256(certificate.der)))};
     return user;
 }
 

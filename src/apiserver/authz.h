@@ -25,6 +25,11 @@ class Authorizer {
   public:
     virtual ~Authorizer() = default;
     virtual bool allows(const User& user, const Question& question) const = 0;
+    // The same, and why it is allowed, as the audit log and access reviews tell it; "" unknown.
+    virtual bool decide(const User& user, const Question& question, std::string& reason) const {
+        reason.clear();
+        return allows(user, question);
+    }
     // What `kubectl auth can-i --list` shows: SelfSubjectRulesReview's rules as JSON texts.
     struct Rules {
         std::vector<std::string> resource_rules;

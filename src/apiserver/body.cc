@@ -118,6 +118,12 @@ Result<Document> decode_body(Call& call, const api::Kind& kind) {
     TRY(auto decoded, decode(call, *kind.message));
     TRY_OK(check_type(decoded, kind));
     TRY_OK(check_fields(call, kind, decoded.document, decoded.duplicates));
+    if (call.audit) {
+        const auto name = metadata_text(decoded.document.root, "name");
+        call.audit->object_name = name;
+        if (call.audit->decision.level >= AuditLevel::Request)
+            call.audit->request_object = codec::to_json(decoded.document.root);
+    }
     return std::move(decoded.document);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apiserver/audit.h"
 #include "apiserver/request_info.h"
 #include "apiserver/user.h"
 #include "net/http.h"
@@ -34,6 +35,11 @@ class Call {
     Negotiated accepted;
     User user;
     const ServedResource* resource = nullptr;   // set for resource requests
+    bool impersonates = false;                  // `user` is not who was authenticated
+    std::shared_ptr<AuditEntry> audit;          // null: the audit log is told nothing
+    void annotate(std::string_view key, std::string value) {   // for the audit log
+        if (audit) audit->annotations.insert_or_assign(std::string{key}, std::move(value));
+    }
     bool applies = false;   // a server-side apply, which records its own managed fields
     std::vector<std::string> warnings;   // become Warning headers, without code and agent
 
@@ -43,7 +49,9 @@ class Call {
     void upgrade(net::Headers headers, std::function<void(std::unique_ptr<net::RawStream>)> take);
     bool answered() const { return answered_; }
     net::Responder* responder() { return responder_.get(); }
-    // Told when the answer's status is known, in this order: metrics, audit, whoever waits.
+    // May change the answer on its way out: the audit log.
+    std::function<void(net::Response& response)> on_response;
+    // Told when the answer's status is known, in this order: metrics, whoever waits.
     void when_answered(std::function<void(int status)> told) {
         when_answered_.push_back(std::move(told));
     }

@@ -38,6 +38,15 @@ std::string json_list(const std::vector<std::string>& texts) {
     return out + "]";
 }
 
+// `RoleBinding "a/default" of Role "b"`, as upstream words it.
+std::shared_ptr<const std::string> source_of(const codec::Json& binding) {
+    const auto name_space = binding.text_at({"metadata", "namespace"});
+    return std::make_shared<const std::string>(concat(
+        name_space.empty() ? "ClusterRoleBinding" : "RoleBinding", " \"",
+        binding.text_at({"metadata", "name"}), name_space.empty() ? "" : "/", name_space, "\" of ",
+        binding.text_at({"roleRef", "kind"}), " \"", binding.text_at({"roleRef", "name"}), "\""));
+}
+
 }   // namespace
 
 RbacAuthorizer::RbacAuthorizer(const Authorizer& first, store::Store& store, const Catalog& catalog)
@@ -73,7 +82,8 @@ void RbacAuthorizer::take(State& state, Feed feed, const std::string& name,
             std::make_shared<const std::vector<PolicyRule>>(policy_rules_of(object));
         return;
     }
-    Binding binding{.name_space = std::string{object.text_at({"metadata", "namespace"})},
+    Binding binding{.source = source_of(object),
+                    .name_space = std::string{object.text_at({"metadata", "namespace"})},
                     .role = std::string{object.text_at({"roleRef", "name"})},
                     .subjects = {}};
     if (object.text_at({"roleRef", "kind"}) == "Role")
@@ -138,7 +148,7 @@ std::shared_ptr<const RbacAuthorizer::Index> RbacAuthorizer::made_of(const State
         if (role == state.roles.end()) continue;   // counts once there is one
         for (const auto& subject : binding.subjects)
             index->granted[grant_key(binding.name_space, subject.substr(0, 2), subject.substr(2))]
-                .push_back(role->second);
+                .push_back({role->second, binding.source});
     }
     return index;
 }
@@ -160,15 +170,17 @@ std::shared_ptr<const RbacAuthorizer::Index> RbacAuthorizer::index() const {
     });
 }
 
-// Calls use(rules) for every role bound to the user, cluster-wide and in the namespace, until it
-// answers true.
+// Calls use(grant, "User" or "Group", name) for every role bound to the user, cluster-wide and in
+// the namespace, until it answers true.
 template <class F>
 void RbacAuthorizer::each_grant(const User& user, std::string_view name_space, F&& use) const {
     const auto now = index();
     const auto look = [&](std::string_view where, std::string_view kind, std::string_view name) {
         const auto found = now->granted.find(grant_key(where, kind, name));
         return found != now->granted.end() &&
-               std::ranges::any_of(found->second, [&](const auto& rules) { return use(*rules); });
+               std::ranges::any_of(found->second, [&](const auto& grant) {
+                   return use(grant, kind == "u:" ? "User" : "Group", name);
+               });
     };
     const auto look_in = [&](std::string_view where) {
         return look(where, "u:", user.name) ||
@@ -183,19 +195,37 @@ bool RbacAuthorizer::allows(const User& user, const Question& question) const {
     if (first_.allows(user, question)) return true;
     bool allowed = false;
     each_grant(user, question.is_resource ? question.name_space : std::string_view{},
-               [&](const std::vector<PolicyRule>& rules) {
-                   allowed = std::ranges::any_of(
-                       rules, [&](const auto& rule) { return apiserver::allows(rule, question); });
+               [&](const Grant& grant, std::string_view, std::string_view) {
+                   allowed = std::ranges::any_of(*grant.rules, [&](const auto& rule) {
+                       return apiserver::allows(rule, question);
+                   });
                    return allowed;
                });
     return allowed;
 }
 
+// RBAC is asked first here, since it can say why.
+bool RbacAuthorizer::decide(const User& user, const Question& question, std::string& reason) const {
+    bool allowed = false;
+    reason.clear();
+    each_grant(user, question.is_resource ? question.name_space : std::string_view{},
+               [&](const Grant& grant, std::string_view kind, std::string_view name) {
+                   allowed = std::ranges::any_of(*grant.rules, [&](const auto& rule) {
+                       return apiserver::allows(rule, question);
+                   });
+                   if (allowed)
+                       reason = concat("RBAC: allowed by ", *grant.source, " to ", kind, " \"",
+                                       name, "\"");
+                   return allowed;
+               });
+    return allowed || first_.allows(user, question);
+}
+
 std::vector<PolicyRule> RbacAuthorizer::held_by(const User& user,
                                                 std::string_view name_space) const {
     std::vector<PolicyRule> held;
-    each_grant(user, name_space, [&](const std::vector<PolicyRule>& rules) {
-        held.insert(held.end(), rules.begin(), rules.end());
+    each_grant(user, name_space, [&](const Grant& grant, std::string_view, std::string_view) {
+        held.insert(held.end(), grant.rules->begin(), grant.rules->end());
         return false;
     });
     return held;

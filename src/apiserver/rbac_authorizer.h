@@ -24,6 +24,7 @@ class RbacAuthorizer final : public Authorizer {
     ~RbacAuthorizer() override;
 
     bool allows(const User& user, const Question& question) const override;
+    bool decide(const User& user, const Question& question, std::string& reason) const override;
     Rules rules_for(const User& user, std::string_view name_space) const override;
 
     // What the user holds in that namespace ("" : cluster-wide only), through RBAC.
@@ -36,14 +37,19 @@ class RbacAuthorizer final : public Authorizer {
 
   private:
     using RoleRules = std::shared_ptr<const std::vector<PolicyRule>>;
+    struct Grant {
+        RoleRules rules;
+        std::shared_ptr<const std::string> source;   // `ClusterRoleBinding "a" of ClusterRole "b"`
+    };
     struct Binding {
+        std::shared_ptr<const std::string> source;
         std::string name_space;              // "" of a ClusterRoleBinding
         std::string role;                    // "name" or "namespace/name": a key of `roles`
         std::vector<std::string> subjects;   // "u:…" or "g:…"
     };
     // Never changed once published: "namespace\0u:name" to the rules of all roles bound to it.
     struct Index {
-        std::unordered_map<std::string, std::vector<RoleRules>> granted;
+        std::unordered_map<std::string, std::vector<Grant>> granted;
         std::map<std::string, RoleRules, std::less<>> roles;
         uint64_t seen = 0;
     };

@@ -76,8 +76,10 @@ Result<> review_access(Call& call, const ReviewParts& parts, Document& review) {
         return fail(Reason::BadRequest,
                     "spec.resourceAttributes.namespace must be the namespace of the request");
     auto status = Json::object();
+    std::string reason;
     status.set_borrowed(review.arena, "allowed",
-                        Json::boolean(parts.authorizer.allows(user, question_in(spec))));
+                        Json::boolean(parts.authorizer.decide(user, question_in(spec), reason)));
+    if (!reason.empty()) status.set(review.arena, "reason", Json::string(review.arena, reason));
     review.root.set_borrowed(review.arena, "status", status);
     return {};
 }

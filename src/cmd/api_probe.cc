@@ -42,6 +42,15 @@ Result<net::WholeResponse> ApiProbe::get(const std::string& target, Duration tim
                       {.target = target, .timeout = timeout});
 }
 
+std::optional<uint64_t> ApiProbe::metric(std::string_view name) {
+    const auto answer = get("/metrics");
+    if (!answer || answer->status != 200) return std::nullopt;
+    for (const auto line : split(answer->body, '\n'))
+        if (line.starts_with(name) && line.size() > name.size() && line[name.size()] == ' ')
+            return parse_number<uint64_t>(line.substr(name.size() + 1));
+    return std::nullopt;
+}
+
 bool ApiProbe::ready() {
     const auto answer = get("/readyz", std::chrono::seconds{2});
     return answer && answer->status == 200;

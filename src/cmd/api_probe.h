@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cmd/cluster.h"
@@ -16,6 +17,8 @@ class ApiProbe {
     ~ApiProbe();
     Result<net::WholeResponse> get(const std::string& target,
                                    Duration timeout = std::chrono::seconds{5});
+    // A number of /metrics by its name, without labels; absent when it is not told.
+    std::optional<uint64_t> metric(std::string_view name);
     bool ready();                                       // /readyz
     Result<bool> node_ready(const std::string& name);   // NotFound while it has not registered
     // Calls check every few milliseconds until it is true or the time is over.

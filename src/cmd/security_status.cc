@@ -15,6 +15,7 @@
 #include "cmd/bootstrap_token.h"
 #include "cmd/encryption.h"
 #include "cmd/progress.h"
+#include "cmd/server_audit.h"
 #include "codec/json.h"
 
 namespace skiff::cmd {
@@ -195,6 +196,18 @@ SecurityCheck pod_security(ApiProbe& api) {
             concat(shown(open), ": kubectl label namespace NAME ", enforce_label, "=baseline")};
 }
 
+// CIS 1.2.16 to 1.2.19 and 3.2.
+SecurityCheck audit(const Cluster& cluster, ApiProbe& api) {
+    const auto lost = api.metric("apiserver_audit_error_total");
+    if (!lost) return {State::Look, "the audit log cannot be asked about", ""};
+    if (*lost)
+        return {State::Look, concat("the audit log has lost ", *lost, " events"),
+                concat("is the disk of ", audit_log_path(cluster), " full?")};
+    const bool own = file_exists(audit_policy_path(cluster));
+    return {State::On, concat("audit log: ", audit_log_path(cluster)),
+            own ? concat("policy ", audit_policy_path(cluster)) : "built-in policy"};
+}
+
 // CIS 1.2.27 and 1.2.28.
 SecurityCheck encryption(const Cluster& cluster) {
     if (too_open(encryption_path(cluster), 077).empty() && file_exists(encryption_path(cluster)))
@@ -230,6 +243,7 @@ std::vector<SecurityCheck> security_checks(const Cluster& cluster, const Pki& pk
     roles(**api, checks);
     checks.push_back(
         {State::On, "admission: NodeRestriction, LimitRanger, ResourceQuota, Pod Security", ""});
+    checks.push_back(audit(cluster, **api));
     checks.push_back(encryption(cluster));
     checks.push_back(pod_security(**api));
     return checks;

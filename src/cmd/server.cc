@@ -19,6 +19,7 @@
 #include "cmd/flags.h"
 #include "cmd/pki.h"
 #include "cmd/progress.h"
+#include "cmd/server_audit.h"
 #include "cmd/signals.h"
 #include "controllers/controllers.h"
 #include "net/listen.h"
@@ -132,6 +133,7 @@ Result<> serve(const Flags& flags) {
     const auto executor = make_thread_pool(clock, {.threads_max = 16, .name = "server"});
     const auto stale = std::make_shared<std::set<std::string, std::less<>>>();
     TRY(const auto store, open_database(cluster, *executor, stale));
+    TRY(const auto audit, open_audit(cluster, *executor, random));
     TRY(auto node_tls, net::make_client_tls(pki.ca.certificate_pem, pki.node_client.certificate_pem,
                                             pki.node_client.key_pem));
     apiserver::ApiServerOptions options{.service_account_key_pem = pki.service_account_key_pem,
@@ -143,6 +145,8 @@ Result<> serve(const Flags& flags) {
     options.token_authenticators.push_back(bootstrap_authenticator(cluster, clock));
     options.node_addresses[cluster.node_name] = "127.0.0.1";
     apiserver::ApiServer api{*store, clock, random, *executor, std::move(options)};
+
+    api.use_audit(audit);
 
     net::LoopThread first{clock, "api-loop-0"};
     net::LoopThread second{clock, "api-loop-1"};

@@ -13,6 +13,7 @@
 #include "cmd/process.h"
 #include "cmd/progress.h"
 #include "cmd/security_status.h"
+#include "cmd/server_audit.h"
 
 namespace skiff::cmd {
 namespace {
@@ -84,6 +85,10 @@ std::vector<std::string> problems(const Cluster& cluster, bool all_running) {
     if (!(*probe)->ready())
         return {concat("the API server does not answer on port ", cluster.port, "; see ",
                        cluster.path("log/server.log"))};
+    if (const auto lost = (*probe)->metric("apiserver_audit_error_total"); lost && *lost)
+        found.push_back(concat("the audit log has lost ", *lost,
+                               " events since the server started: is the disk of ",
+                               audit_log_path(cluster), " full?"));
     const auto ready = (*probe)->node_ready(cluster.node_name);
     if (!ready)
         found.push_back(ready.error().message);
