@@ -137,16 +137,19 @@ TEST_F(WorkQueueTest, nothing_starts_after_stop) {
 }
 
 TEST(WorkQueueStress, many_threads_reconcile_every_key_and_none_twice_at_once) {
-    std::atomic<int> runs = 0, overlaps = 0;
+    constexpr unsigned every_key = (1u << 10) - 1;
+    std::atomic<unsigned> overlaps = 0, reconciled = 0;   // a bit for each key
     std::atomic<bool> busy[10] = {};
     auto pool = make_thread_pool(os_clock(), {.threads_max = 4});
+    const auto all = pool->make_waiter();
     {
         WorkQueue queue{*pool,
                         [&](const ObjectKey& k) -> Result<Requeue> {
                             auto& mine = busy[k.name[0] - '0'];
                             if (mine.exchange(true)) ++overlaps;
-                            ++runs;
                             mine = false;
+                            const unsigned bit = 1u << (k.name[0] - '0');
+                            if ((reconciled.fetch_or(bit) | bit) == every_key) all->notify();
                             return Requeue::no();
                         },
                         {.workers = 4}};
@@ -160,9 +163,10 @@ TEST(WorkQueueStress, many_threads_reconcile_every_key_and_none_twice_at_once) {
                 if (--*left == 0) added->notify();
             });
         added->wait();
+        all->wait_until(os_clock().monotonic() + 10s);
     }
-    EXPECT_EQ(overlaps, 0);
-    EXPECT_GT(runs, 0);
+    EXPECT_EQ(overlaps, 0u);
+    EXPECT_EQ(reconciled, every_key);
 }
 
 }   // namespace
