@@ -12,7 +12,7 @@ import pytest
 from cluster import PROJECT, pod
 
 sys.path.insert(0, str(PROJECT / "bench"))
-from api import Api  # noqa: E402
+from client import Api  # noqa: E402
 
 
 class Acting(Api):

@@ -13,7 +13,7 @@ import pytest
 from cluster import PROJECT, Cluster, pod
 
 sys.path.insert(0, str(PROJECT / "bench"))
-from api import Api  # noqa: E402
+from client import Api  # noqa: E402
 
 LIFE = int(os.environ.get("SKIFF_CERTIFICATE_LIFE", "30"))
 TIME = int(os.environ.get("SKIFF_CERTIFICATE_TIME", "45"))
