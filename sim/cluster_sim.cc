@@ -35,8 +35,8 @@ struct Room {
 
 class Story {
   public:
-    Story(World& world, Disk::Kind disk)
-        : world_{world}, cluster_{world, disk}, users_{cluster_, nodes} {}
+    Story(World& world, Disk::Kind disk, Topic topic)
+        : world_{world}, cluster_{world, disk}, users_{cluster_, nodes, topic}, topic_{topic} {}
 
     void tell(Outcome& outcome) {
         weather();
@@ -45,8 +45,9 @@ class Story {
             agents_[i] = std::make_unique<HollowAgent>(cluster_, users_.node(i),
                                                        1000 + static_cast<int>(world_.below(3000)),
                                                        3 + static_cast<int>(world_.below(8)));
-        users_.begin(static_cast<int>(20 + world_.below(40)), 1500ms);
-        const auto end = world_.now() + storm;
+        const bool race = topic_ == Topic::Claims;
+        users_.begin(static_cast<int>((race ? 80 : 20) + world_.below(40)), race ? 150ms : 1500ms);
+        const auto end = world_.now() + (race ? storm / 4 : storm);
         while (world_.now() < end || !users_.done()) step(outcome);
         clear_up(outcome);
         outcome.broken = cluster_.record().broken_promises();
@@ -261,16 +262,17 @@ class Story {
     World& world_;
     mutable Cluster cluster_;
     Users users_;
+    const Topic topic_;
     std::map<int, std::unique_ptr<HollowAgent>> agents_;
     bool crashes_ = false;
     bool planned_ = false;
 };
 
-Outcome live(uint64_t seed, Disk::Kind disk) {
+Outcome live(uint64_t seed, Disk::Kind disk, Topic topic = Topic::Everything) {
     Outcome outcome;
     World world{seed, steps_max};
     world.run([&] {
-        Story story{world, disk};
+        Story story{world, disk, topic};
         story.tell(outcome);
     });
     outcome.trace = world.trace();
@@ -278,7 +280,7 @@ Outcome live(uint64_t seed, Disk::Kind disk) {
     return outcome;
 }
 
-void live_many(const char* what, Disk::Kind disk, int usual) {
+void live_many(const char* what, Disk::Kind disk, int usual, Topic topic = Topic::Everything) {
     size_t writes = 0;
     size_t bindings = 0;
     uint64_t trace = 0;
@@ -286,7 +288,7 @@ void live_many(const char* what, Disk::Kind disk, int usual) {
     Duration slowest{};
     const auto seeds = seeds_to_run(usual);
     for (const auto seed : seeds) {
-        const auto outcome = live(seed, disk);
+        const auto outcome = live(seed, disk, topic);
         writes += outcome.writes;
         bindings += outcome.bindings;
         trace = trace * 31 + outcome.trace;
@@ -311,6 +313,10 @@ TEST(Cluster, keeps_its_promises_on_the_memory_engine) {
 }
 
 TEST(Cluster, keeps_its_promises_on_sqlite) { live_many("sqlite", Disk::Kind::Sqlite, 12); }
+
+TEST(Cluster, claims_that_race_for_volumes_never_share_one) {
+    live_many("claims", Disk::Kind::Memory, 12, Topic::Claims);
+}
 
 TEST(Cluster, the_same_seed_is_the_same_world) {
     for (const auto seed : seeds_to_run(3)) {

@@ -17,10 +17,11 @@ constexpr client::ResourceName node_resource{"", "v1", "nodes"};
 
 }   // namespace
 
-Users::Users(Cluster& cluster, int nodes)
+Users::Users(Cluster& cluster, int nodes, Topic topic)
     : cluster_{cluster},
       world_{cluster.world()},
       nodes_{nodes},
+      topic_{topic},
       process_{world_},
       transport_{cluster,
                  process_,
@@ -41,7 +42,18 @@ void Users::act() {
     if (--left_ > 0) process_.after(world_.between(0ms, longest_pause_), [this] { act(); });
 }
 
+void Users::race() {
+    const auto dice = world_.below(100);
+    if (dice < 25) return make_volume();
+    if (dice < 60) return make_claims();
+    if (dice < 78) return hand_volume_over();
+    if (dice < 90)
+        return remove("persistentvolumeclaims", "/registry/persistentvolumeclaims/", false);
+    reuse_volume();
+}
+
 void Users::deed() {
+    if (topic_ == Topic::Claims) return race();
     const auto dice =
         about_volumes_ && world_.chance(0.7) ? 130 + world_.below(26) : world_.below(156);
     if (dice < 38) return make_pod(some_namespace());
@@ -211,13 +223,35 @@ void Users::make_claims() {
 // What was released is given back by hand, as an administrator does.
 void Users::reuse_volume() {
     const auto key = some_key(std::string{volume_prefix});
-    const auto volume = codec::parse_json(key.empty() ? "{}" : cluster_.record().find(key)->text);
+    if (key.empty()) return make_volume();
+    const auto seen = *cluster_.record().find(key);
+    const auto volume = codec::parse_json(seen.text);
     if (!volume || volume->root.text_at({"status", "phase"}) != "Released") return make_volume();
     static_cast<void>(client_.patch_text(
         volumes, {"", key.substr(volume_prefix.size())}, client::PatchType::Merge,
         concat(R"({"metadata":{"uid":")", volume->root.text_at({"metadata", "uid"}),
-               R"(","resourceVersion":")", volume->root.text_at({"metadata", "resourceVersion"}),
-               R"("},"spec":{"claimRef":null}})")));
+               R"(","resourceVersion":")", seen.revision, R"("},"spec":{"claimRef":null}})")));
+}
+
+// By hand, to a claim that waits: whoever binds volumes may just be about to give it to another.
+void Users::hand_volume_over() {
+    const auto volume_key = some_key(std::string{volume_prefix});
+    const auto claim_key = some_key("/registry/persistentvolumeclaims/");
+    if (volume_key.empty() || claim_key.empty()) return make_volume();
+    const auto seen = *cluster_.record().find(volume_key);
+    const auto volume = codec::parse_json(seen.text);
+    const auto claim = codec::parse_json(cluster_.record().find(claim_key)->text);
+    if (!volume || !claim || !volume->root.text_at({"spec", "claimRef", "uid"}).empty() ||
+        !claim->root.text_at({"spec", "volumeName"}).empty())
+        return make_claims();
+    const auto of = [&](std::string_view name) { return claim->root.text_at({"metadata", name}); };
+    static_cast<void>(client_.patch_text(
+        volumes, {"", volume_key.substr(volume_prefix.size())}, client::PatchType::Merge,
+        concat(R"({"metadata":{"uid":")", volume->root.text_at({"metadata", "uid"}),
+               R"(","resourceVersion":")", seen.revision,
+               R"("},"spec":{"claimRef":{"kind":"PersistentVolumeClaim","apiVersion":"v1",)",
+               R"("namespace":")", of("namespace"), R"(","name":")", of("name"), R"(","uid":")",
+               of("uid"), R"("}}})")));
 }
 
 void Users::make_namespace() {

@@ -11,9 +11,12 @@
 
 namespace skiff::sim {
 
+// What they are about: everything, or nothing but claims and the volumes that these race for.
+enum class Topic { Everything, Claims };
+
 class Users {
   public:
-    Users(Cluster& cluster, int nodes);
+    Users(Cluster& cluster, int nodes, Topic topic = Topic::Everything);
     ~Users();
     void begin(int deeds, Duration longest_pause);
     bool done() const { return left_ == 0; }
@@ -37,10 +40,13 @@ class Users {
     void make_volume();
     void make_claims();
     void reuse_volume();
+    void hand_volume_over();
+    void race();
 
     Cluster& cluster_;
     World& world_;
     const int nodes_;
+    const Topic topic_;
     Process process_;
     FaultTransport transport_;
     client::Client client_;
