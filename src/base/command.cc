@@ -1,5 +1,5 @@
-// run_command of base/os.h: a child by posix_spawn (vfork inside, so that a large parent pays
-// nothing), watched through a pidfd, so that neither SIGCHLD nor a reused pid can confuse it.
+// run_command of base/os.h: a child watched through a pidfd, so that neither SIGCHLD nor a reused
+// pid can confuse it.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -8,16 +8,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/os.h"
+#include "base/program.h"
 #include "base/text.h"
-
-extern char** environ;
 
 namespace skiff {
 namespace {
@@ -50,47 +48,6 @@ Result<Fd> input_file(std::string_view content) {
     }
     ::lseek(file.get(), 0, SEEK_SET);
     return file;
-}
-
-std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
-    std::vector<char*> pointers;
-    for (const auto& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
-Result<pid_t> spawn(const std::vector<std::string>& arguments, const CommandOptions& options,
-                    const Fd& in, const Fd& out, const Fd& error) {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, in.get(), STDIN_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions, out.get(), STDOUT_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions, error.get(), STDERR_FILENO);
-    // Sockets that were handed to us are not marked to be closed: a daemon (nginx) would keep them.
-    ::posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-    ::posix_spawnattr_init(&attributes);
-    sigset_t none, all;
-    ::sigemptyset(&none);
-    ::sigfillset(&all);
-    ::posix_spawnattr_setsigmask(&attributes, &none);   // our threads block signals, it must not
-    ::posix_spawnattr_setsigdefault(&attributes, &all);
-    ::posix_spawnattr_setpgroup(&attributes, 0);   // so that its children end with it
-    ::posix_spawnattr_setflags(
-        &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    const auto argument_pointers = pointers_to(arguments);
-    const auto environment = pointers_to(options.environment);
-    pid_t pid = -1;
-    const int problem =
-        ::posix_spawnp(&pid, arguments[0].c_str(), &actions, &attributes, argument_pointers.data(),
-                       options.environment.empty() ? environ : environment.data());
-    ::posix_spawnattr_destroy(&attributes);
-    ::posix_spawn_file_actions_destroy(&actions);
-    if (problem == 0) return pid;
-    const Reason reason = problem == ENOENT                       ? Reason::NotFound
-                          : problem == EACCES || problem == EPERM ? Reason::Forbidden
-                                                                  : Reason::InternalError;
-    return fail_errno(concat("run ", arguments[0]), problem, reason);
 }
 
 // A child that cannot be forgotten: it is killed and reaped unless it was reaped before.
@@ -176,7 +133,10 @@ Result<CommandResult> run_command(const std::vector<std::string>& arguments,
     TRY(const Fd in, input_file(options.input));
     TRY(Pipe out, make_pipe());
     TRY(Pipe error, make_pipe());
-    TRY(const pid_t pid, spawn(arguments, options, in, out.writer, error.writer));
+    TRY(const pid_t pid,
+        start_program(arguments, {.standard = {in.get(), out.writer.get(), error.writer.get()},
+                                  .kept = {},
+                                  .environment = options.environment}));
     Child child{pid};
     if (!child.pidfd()) return fail_errno("pidfd_open", errno);
     out.writer.reset();

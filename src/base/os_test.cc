@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
+#include "base/program.h"
 #include "base/text.h"
 
 namespace skiff {
@@ -154,6 +156,25 @@ TEST_F(Os, a_command_gets_no_descriptor_but_the_three) {
     ASSERT_GE(inheritable.get(), 3);
     const auto seen = run_command({"sh", "-c", "readlink /proc/self/fd/* | grep -c /dev/zero"});
     EXPECT_EQ(trim(seen->out), "0") << seen->out;
+}
+
+TEST_F(Os, a_program_keeps_the_descriptors_it_is_given_and_no_other) {
+    const Fd before{::open("/dev/zero", O_RDONLY)};
+    const Fd kept{::open("/dev/zero", O_RDONLY | O_CLOEXEC)};
+    const Fd after{::open("/dev/zero", O_RDONLY)};
+    const Fd nothing{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+    const auto told = root_ + "/told";
+    const auto script = concat("for fd in /proc/self/fd/*; do case $(readlink $fd) in /dev/zero) ",
+                               "echo ${fd##*/};; esac; done > ", told);
+    const auto pid = start_program({"sh", "-c", script},
+                                   {.standard = {nothing.get(), nothing.get(), nothing.get()},
+                                    .kept = {kept.get()},
+                                    .environment = {}});
+    ASSERT_TRUE(pid) << pid.error().message;
+    int status = -1;
+    ASSERT_EQ(::waitpid(*pid, &status, 0), *pid);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(read_file(told), concat(kept.get(), "\n"));
 }
 
 TEST_F(Os, commands_that_are_missing_slow_or_loud_fail) {

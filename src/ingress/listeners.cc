@@ -2,18 +2,17 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <optional>
 #include <string_view>
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/program.h"
 #include "base/text.h"
 
 namespace skiff::ingress {
@@ -110,38 +109,19 @@ void Listeners::follow(const Listening& wished, pid_t nginx) {
 }
 
 Result<pid_t> Listeners::run(const std::vector<std::string>& arguments) const {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    ::posix_spawn_file_actions_init(&actions);
-    for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-        ::posix_spawn_file_actions_addopen(&actions, standard, "/dev/null", O_RDWR, 0);
-    std::string passed{variable};
+    const Fd nothing{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+    if (!nothing) return fail_errno("open /dev/null", errno);
+    ProgramOptions options{.standard = {nothing.get(), nothing.get(), nothing.get()},
+                           .kept = {},
+                           .environment = {std::string{variable}},
+                           .own_session = true};
     for (const auto& [at, fd] : sockets_) {
-        ::posix_spawn_file_actions_adddup2(&actions, fd.get(), fd.get());   // stays open
-        append(passed, fd.get(), ";");
+        options.kept.push_back(fd.get());
+        append(options.environment.front(), fd.get(), ";");
     }
-    ::posix_spawnattr_init(&attributes);
-    sigset_t none, all;
-    ::sigemptyset(&none);
-    ::sigfillset(&all);
-    ::posix_spawnattr_setsigmask(&attributes, &none);   // our threads block signals, it must not
-    ::posix_spawnattr_setsigdefault(&attributes, &all);
-    ::posix_spawnattr_setflags(&attributes,
-                               POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-    std::vector<char*> words;
-    for (const auto& word : arguments) words.push_back(const_cast<char*>(word.c_str()));
-    words.push_back(nullptr);
-    std::vector<char*> environment{passed.data()};
     for (char** one = environ; *one; ++one)
-        if (!std::string_view{*one}.starts_with(variable)) environment.push_back(*one);
-    environment.push_back(nullptr);
-    pid_t pid = -1;
-    const int problem =
-        ::posix_spawnp(&pid, words[0], &actions, &attributes, words.data(), environment.data());
-    ::posix_spawnattr_destroy(&attributes);
-    ::posix_spawn_file_actions_destroy(&actions);
-    if (problem != 0) return fail_errno(concat("run ", arguments[0]), problem);
-    return pid;
+        if (!std::string_view{*one}.starts_with(variable)) options.environment.emplace_back(*one);
+    return start_program(arguments, options);
 }
 
 }   // namespace skiff::ingress

@@ -358,6 +358,27 @@ def test_killed_nginx_and_agent_come_back(world):
     assert kept[0] in world.nginx()   # taken over, not replaced
 
 
+def sockets_of(pid):
+    found = set()
+    for path in glob.glob(f"/proc/{pid}/fd/*"):
+        try:
+            if (target := os.readlink(path)).startswith("socket:"):
+                found.add(target)
+        except OSError:
+            continue
+    return found
+
+
+def test_nginx_holds_no_socket_of_the_agents_but_its_own(world):
+    """Port 10250 and DNS are the agent's; nginx outlives it, and would keep them."""
+    world.ingress("sockets", "sockets.k8s")
+    world.says("web-1", "sockets.k8s")
+    inherited = {os.readlink(f"/proc/{world.cluster.pid_of('agent')}/fd/{number}") for number in (3, 4, 5)}
+    assert len(inherited) == 3 and all(one.startswith("socket:") for one in inherited)
+    for pid in world.nginx():
+        assert not sockets_of(pid) & inherited
+
+
 @pytest.mark.parametrize("victim", ["worker", "master", "all"])
 def test_a_killed_nginx_costs_no_new_request(world, victim):
     world.ingress("killed", "killed.k8s")
