@@ -7,29 +7,19 @@
 
 #include "agent/containerd_config.h"
 #include "base/text.h"
-#include "codec/json.h"
+#include "codec/json_text.h"
 #include "net/tls.h"
 
 namespace skiff::agent {
 
 namespace {
 
+using codec::quoted;
+
 constexpr size_t block_bytes = 512;
 constexpr std::string_view manifest_type = "application/vnd.oci.image.manifest.v1+json";
 constexpr std::string_view config_type = "application/vnd.oci.image.config.v1+json";
 constexpr std::string_view layer_type = "application/vnd.oci.image.layer.v1.tar";
-
-std::string quoted(std::string_view text) {
-    std::string out;
-    codec::write_json_string(text, out);
-    return out;
-}
-
-std::string list_of(const std::vector<std::string>& texts) {
-    std::string out = "[";
-    for (const auto& text : texts) append(out, out.size() == 1 ? "" : ",", quoted(text));
-    return out + "]";
-}
 
 std::string digest_of(std::string_view bytes) { return hex(net::sha256(bytes)); }
 
@@ -57,7 +47,7 @@ std::string make_config(const ImageRecipe& recipe, std::string_view layer) {
     std::string config;
     const auto add = [&](const char* key, const std::vector<std::string>& values) {
         if (!values.empty())
-            append(config, config.empty() ? "" : ",", "\"", key, "\":", list_of(values));
+            append(config, config.empty() ? "" : ",", "\"", key, "\":", codec::quoted_list(values));
     };
     add("Entrypoint", recipe.entrypoint);
     add("Cmd", recipe.command);

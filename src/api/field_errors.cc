@@ -1,18 +1,15 @@
 #include "api/field_errors.h"
 
 #include "base/text.h"
+#include "codec/json_text.h"
 
 namespace skiff::api {
 namespace {
 
+using codec::quoted;
+
 void add(Causes& causes, std::string_view type, std::string message, const FieldPath& path) {
     causes.push_back({std::string{type}, std::move(message), path.text()});
-}
-
-std::string quoted(std::string_view text) {
-    std::string out;
-    codec::write_json_string(text, out);
-    return out;
 }
 
 void add_value(Causes& causes, std::string_view type, std::string_view words, const FieldPath& path,

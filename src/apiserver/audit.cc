@@ -7,6 +7,7 @@
 #include "base/guarded.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "codec/json_text.h"
 
 namespace skiff::apiserver {
 namespace {
@@ -24,27 +25,18 @@ void put_unless_empty(std::string& out, std::string_view key, std::string_view v
     if (!value.empty()) put(out, key, value);
 }
 
-std::string list_text(const std::vector<std::string>& list) {
-    std::string out = "[";
-    for (const auto& text : list) {
-        if (out.size() > 1) out += ',';
-        codec::write_json_string(text, out);
-    }
-    return out + "]";
-}
-
 std::string user_text(const User& user) {
     std::string out = "{\"username\":";
     codec::write_json_string(user.name, out);
     put_unless_empty(out, "uid", user.uid);
-    if (!user.groups.empty()) append(out, ",\"groups\":", list_text(user.groups));
+    if (!user.groups.empty()) append(out, ",\"groups\":", codec::quoted_list(user.groups));
     if (!user.extra.empty()) {
         out += ",\"extra\":{";
         bool first = true;
         for (const auto& [key, values] : user.extra) {
             if (!std::exchange(first, false)) out += ',';
             codec::write_json_string(key, out);
-            append(out, ":", list_text(values));
+            append(out, ":", codec::quoted_list(values));
         }
         out += '}';
     }
@@ -276,7 +268,7 @@ std::string audit_event(const Call& call, const AuditEntry& entry, AuditStage st
     put(out, "verb", call.info.verb);
     append(out, ",\"user\":", user_text(entry.user));
     if (call.impersonates) append(out, ",\"impersonatedUser\":", user_text(call.user));
-    append(out, ",\"sourceIPs\":", list_text(sources_of(call.request)));
+    append(out, ",\"sourceIPs\":", codec::quoted_list(sources_of(call.request)));
     put_unless_empty(out, "userAgent", call.request.headers.find("user-agent").value_or(""));
     if (call.info.is_resource)
         append(out, ",\"objectRef\":", object_text(call.info, entry.object_name));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "codec/json_text.h"
 
 namespace skiff::apiserver {
 namespace {
@@ -85,15 +86,6 @@ std::vector<PolicyRule> single_grants(const PolicyRule& rule) {
     return out;
 }
 
-std::string quoted(const Texts& texts) {
-    std::string out = "[";
-    for (const auto& text : texts) {
-        if (out.size() > 1) out += ',';
-        codec::write_json_string(text, out);
-    }
-    return out + "]";
-}
-
 struct Part {
     std::string_view wire;
     std::string_view shown;
@@ -143,7 +135,8 @@ std::string json_of(const PolicyRule& rule) {
     std::string out;
     for (const auto& part : parts)
         if (!(rule.*part.texts).empty())
-            append(out, out.empty() ? "{" : ",", '"', part.wire, "\":", quoted(rule.*part.texts));
+            append(out, out.empty() ? "{" : ",", '"', part.wire,
+                   "\":", codec::quoted_list(rule.*part.texts));
     return out.empty() ? R"({"verbs":[]})" : out + "}";
 }
 
@@ -151,7 +144,8 @@ std::string text_of(const PolicyRule& rule) {
     std::string out;
     for (const auto& part : parts)
         if (!(rule.*part.texts).empty())
-            append(out, out.empty() ? "{" : ", ", part.shown, ':', quoted(rule.*part.texts));
+            append(out, out.empty() ? "{" : ", ", part.shown, ':',
+                   codec::quoted_list(rule.*part.texts));
     return out + "}";
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "codec/json_text.h"
 
 namespace skiff::apiserver {
 namespace {
@@ -27,15 +28,6 @@ std::string grant_key(std::string_view name_space, std::string_view kind, std::s
 
 std::string role_key(std::string_view kind, std::string_view name_space, std::string_view name) {
     return kind == "Role" ? concat(name_space, "/", name) : std::string{name};
-}
-
-std::string json_list(const std::vector<std::string>& texts) {
-    std::string out = "[";
-    for (const auto& text : texts) {
-        if (out.size() > 1) out += ',';
-        codec::write_json_string(text, out);
-    }
-    return out + "]";
 }
 
 // `RoleBinding "a/default" of Role "b"`, as upstream words it.
@@ -249,9 +241,9 @@ Authorizer::Rules RbacAuthorizer::rules_for(const User& user, std::string_view n
     for (const auto& rule : held_by(user, name_space)) {
         if (!rule.resources.empty()) rules.resource_rules.push_back(json_of(rule));
         if (!rule.non_resource_urls.empty())
-            rules.non_resource_rules.push_back(concat(R"({"verbs":)", json_list(rule.verbs),
-                                                      R"(,"nonResourceURLs":)",
-                                                      json_list(rule.non_resource_urls), "}"));
+            rules.non_resource_rules.push_back(
+                concat(R"({"verbs":)", codec::quoted_list(rule.verbs), R"(,"nonResourceURLs":)",
+                       codec::quoted_list(rule.non_resource_urls), "}"));
     }
     return rules;
 }

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "base/text.h"
-#include "codec/json.h"
+#include "codec/json_text.h"
 #include "net/jwk.h"
 #include "net/tls.h"
 
@@ -27,13 +27,8 @@ void append_bound(std::string& out, std::string_view kind, const TokenSubject::B
 std::string claims_of(const TokenSubject& subject, const std::vector<std::string>& audiences,
                       std::string_view issuer, int64_t now, std::chrono::seconds life,
                       std::string_view id) {
-    std::string out = R"({"aud":[)";
-    for (size_t i = 0; i < audiences.size(); ++i) {
-        if (i) out += ',';
-        codec::write_json_string(audiences[i], out);
-    }
-    append(out, R"(],"exp":)", now + life.count(), R"(,"iat":)", now, R"(,"iss":)");
-    codec::write_json_string(issuer, out);
+    auto out = concat(R"({"aud":)", codec::quoted_list(audiences), R"(,"exp":)", now + life.count(),
+                      R"(,"iat":)", now, R"(,"iss":)", codec::quoted(issuer));
     append(out, R"(,"jti":")", id, R"(","kubernetes.io":{"namespace":")", subject.name_space, '"');
     append_bound(out, "node", subject.node);
     append_bound(out, "pod", subject.pod);

@@ -3,18 +3,10 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "codec/json.h"
+#include "codec/json_text.h"
 
 namespace skiff::controllers {
-namespace {
-
-std::string quoted(std::string_view text) {
-    std::string out;
-    codec::write_json_string(text, out);
-    return out;
-}
-
-}   // namespace
+using codec::quoted;
 
 bool has_finalizer(const view::Owned& object, std::string_view finalizer) {
     return std::ranges::find(object.metadata.finalizers, finalizer) !=

@@ -1,18 +1,10 @@
 #include "controllers/ownership.h"
 
 #include "base/text.h"
-#include "codec/json.h"
+#include "codec/json_text.h"
 
 namespace skiff::controllers {
-namespace {
-
-std::string quoted(std::string_view text) {
-    std::string out;
-    codec::write_json_string(text, out);
-    return out;
-}
-
-}   // namespace
+using codec::quoted;
 
 std::string owner_reference_json(const client::ObjectReference& owner) {
     return concat(R"({"apiVersion":)", quoted(owner.api_version), R"(,"kind":)", quoted(owner.kind),

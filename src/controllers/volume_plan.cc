@@ -3,20 +3,15 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "codec/json.h"
+#include "codec/json_text.h"
 
 namespace skiff::controllers {
 namespace {
 
 using api::class_of;
+using codec::quoted;
 using Volume = view::PersistentVolume;
 using Claim = view::PersistentVolumeClaim;
-
-std::string quoted(std::string_view text) {
-    std::string out;
-    codec::write_json_string(text, out);
-    return out;
-}
 
 client::ObjectKey key_of(const Claim& claim) {
     return {.name_space = claim.metadata.namespace_.str(), .name = claim.metadata.name};

@@ -2,19 +2,11 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "codec/json.h"
+#include "codec/json_text.h"
 #include "net/listen.h"
 
 namespace skiff::proxy {
-namespace {
-
-std::string quoted(std::string_view text) {
-    std::string out;
-    codec::write_json_string(text, out);
-    return out;
-}
-
-}   // namespace
+using codec::quoted;
 
 net::Response health_answer(const client::ObjectKey& service, size_t endpoints) {
     net::Response answer;
