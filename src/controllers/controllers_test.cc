@@ -1,6 +1,7 @@
 // The pure parts of the controllers, by tables.
 #include <gtest/gtest.h>
 
+#include "api/view_testing.h"
 #include "codec/json.h"
 #include "controllers/certificate_controller.h"
 #include "controllers/namespace_controller.h"
@@ -9,12 +10,7 @@
 namespace skiff::controllers {
 namespace {
 
-template <class V>
-V of(std::string_view json) {
-    auto view = api::decode<V>(json);
-    EXPECT_TRUE(view) << json;
-    return view ? *view : V{};
-}
+using api::of;
 
 TEST(NamespaceController, a_namespace_is_emptied_before_it_is_finalized) {
     struct {

@@ -1,6 +1,7 @@
 // What is published of a service's pods, by tables.
 #include <gtest/gtest.h>
 
+#include "api/view_testing.h"
 #include "base/text.h"
 #include "controllers/cluster_services_controller.h"
 #include "controllers/endpoints_plan.h"
@@ -10,15 +11,11 @@
 namespace skiff::controllers {
 namespace {
 
+using api::of;
+
 using client::Plan;
 using Verb = client::Write::Verb;
 
-template <class V>
-V of(std::string_view json) {
-    auto view = api::decode<V>(json);
-    EXPECT_TRUE(view) << json;
-    return view ? *view : V{};
-}
 template <class V>
 std::shared_ptr<const V> shared(std::string_view json) {
     return std::make_shared<const V>(of<V>(json));

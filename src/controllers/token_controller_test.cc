@@ -1,17 +1,13 @@
 // Token Secrets, by tables.
 #include <gtest/gtest.h>
 
+#include "api/view_testing.h"
 #include "controllers/token_controller.h"
 
 namespace skiff::controllers {
 namespace {
 
-template <class V>
-V of(std::string_view json) {
-    auto view = api::decode<V>(json);
-    EXPECT_TRUE(view) << json;
-    return view ? *view : V{};
-}
+using api::of;
 
 Result<std::string> made(const view::TokenAccount&, const view::TokenSecret&) { return "tok"; }
 

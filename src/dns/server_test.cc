@@ -9,11 +9,14 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include "api/view_testing.h"
 #include "base/text.h"
 #include "net/listen.h"
 
 namespace skiff::dns {
 namespace {
+
+using api::of;
 
 constexpr const char* here = "127.0.0.1";
 
@@ -112,11 +115,6 @@ std::string first_address(const std::optional<Outline>& answer) {
             return ipv4_text(address);
         }
     return concat("code ", static_cast<int>(answer->code));
-}
-
-template <class V>
-V of(std::string_view json) {
-    return api::decode<V>(json).value();
 }
 
 TEST(DnsServer, it_answers_over_both_and_asks_others_for_what_is_not_ours) {

@@ -4,17 +4,13 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
+#include "api/view_testing.h"
 #include "base/text.h"
 
 namespace skiff::dns {
 namespace {
 
-template <class V>
-V of(std::string_view json) {
-    auto view = api::decode<V>(json);
-    EXPECT_TRUE(view) << json;
-    return view ? *view : V{};
-}
+using api::of;
 
 Zone a_zone() {
     Zone zone{{.domain = "cluster.local",
