@@ -123,7 +123,7 @@ void ApiServer::serve(const CallPtr& call) {
     guard(call, [&]() -> Result<> {
         auto user = authenticator_.identify(call->request);
         if (user) call->user = std::move(*user);
-        begin_audit(call);
+        static_cast<void>(begin(call));   // what is wrong with it is for who may ask: prepare
         if (!user) return std::unexpected{std::move(user).error()};
         TRY(const auto other, impersonated(call->request));
         if (other) {
@@ -151,23 +151,24 @@ std::string_view known_verb(std::string_view verb) {
 
 }   // namespace
 
-// Told from here on, whatever becomes of it.
-void ApiServer::begin_audit(const CallPtr& call) {
-    if (!audit_ || call->audit) return;
+// What is asked, read once. The audit log is told from here on, whatever becomes of it.
+Result<> ApiServer::begin(const CallPtr& call) {
+    if (call->understood) return *call->understood;
     auto info = parse_request_info(call->request);
     if (info) call->info = std::move(*info);
-    call->audit = audit_->begin(call->user, call->info, call->request);
-    if (!call->audit) return;
+    call->understood = info ? Result<>{} : std::unexpected{info.error()};
+    if (audit_) call->audit = audit_->begin(call->user, call->info, call->request);
+    if (!call->audit) return *call->understood;
     audit_->tell(*call, *call->audit, AuditStage::RequestReceived, nullptr);
     call->on_response = [log = audit_, raw = call.get()](net::Response& response) {
         audit_answer(log, *raw, response);
     };
+    return *call->understood;
 }
 
 Result<> ApiServer::prepare(const CallPtr& asked) {
     auto& call = *asked;
-    begin_audit(asked);
-    TRY(call.info, parse_request_info(call.request));
+    TRY_OK(begin(asked));
     TRY(call.options, parse_request_options(call.request));
     if (call.info.is_resource) {
         call.resource = catalog_.find(call.info.group, call.info.version, call.info.resource);

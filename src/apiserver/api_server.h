@@ -74,7 +74,7 @@ class ApiServer {
     bool serve_plain(const CallPtr& call);
     bool serve_openapi(const CallPtr& call);
     bool serve_issuer(const CallPtr& call);
-    void begin_audit(const CallPtr& call);
+    Result<> begin(const CallPtr& call);
     std::string audit_metrics() const;
 
     store::Store& store_;

@@ -31,6 +31,7 @@ class Call {
 
     net::Request request;
     RequestInfo info;
+    std::optional<Result<>> understood;   // how reading `info` went; absent: nobody has yet
     RequestOptions options;
     Negotiated accepted;
     User user;
