@@ -12,7 +12,14 @@ struct ApiProbe::Parts {
     std::unique_ptr<net::HttpClient> client;
 };
 
-ApiProbe::ApiProbe(std::unique_ptr<Parts> parts) : parts_{std::move(parts)} {}
+ApiProbe::ApiProbe(std::shared_ptr<net::TlsContext> tls, uint16_t port)
+    : parts_{std::make_unique<Parts>()} {
+    parts_->client = net::make_http_client(parts_->loop.loop(), {.host = "127.0.0.1",
+                                                                 .port = port,
+                                                                 .unix_path = {},
+                                                                 .tls = std::move(tls),
+                                                                 .prefer_http2 = false});
+}
 
 ApiProbe::~ApiProbe() {
     // The client belongs to the loop's thread.
@@ -27,14 +34,12 @@ ApiProbe::~ApiProbe() {
 Result<std::unique_ptr<ApiProbe>> ApiProbe::make(const Cluster& cluster, const Pki& pki) {
     TRY(auto tls,
         net::make_client_tls(pki.ca.certificate_pem, pki.admin.certificate_pem, pki.admin.key_pem));
-    auto parts = std::make_unique<Parts>();
-    net::Endpoint endpoint{.host = "127.0.0.1",
-                           .port = cluster.port,
-                           .unix_path = {},
-                           .tls = tls,
-                           .prefer_http2 = false};
-    parts->client = net::make_http_client(parts->loop.loop(), std::move(endpoint));
-    return std::unique_ptr<ApiProbe>{new ApiProbe{std::move(parts)}};
+    return std::unique_ptr<ApiProbe>{new ApiProbe{std::move(tls), cluster.port}};
+}
+
+Result<std::unique_ptr<ApiProbe>> ApiProbe::as_nobody(const Pki& pki, uint16_t port) {
+    TRY(auto tls, net::make_client_tls(pki.ca.certificate_pem));
+    return std::unique_ptr<ApiProbe>{new ApiProbe{std::move(tls), port}};
 }
 
 Result<net::WholeResponse> ApiProbe::get(const std::string& target, Duration timeout) {

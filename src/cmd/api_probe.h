@@ -1,4 +1,5 @@
-// A cluster's API as the command line asks it: a few blocking calls with the admin's certificate.
+// A cluster's ports as the command line asks them: a few blocking calls, of the API with the
+// admin's certificate.
 #pragma once
 
 #include <memory>
@@ -14,6 +15,8 @@ namespace skiff::cmd {
 class ApiProbe {
   public:
     static Result<std::unique_ptr<ApiProbe>> make(const Cluster& cluster, const Pki& pki);
+    // Any of the cluster's HTTPS ports on this machine, as somebody without any identity.
+    static Result<std::unique_ptr<ApiProbe>> as_nobody(const Pki& pki, uint16_t port);
     ~ApiProbe();
     Result<net::WholeResponse> get(const std::string& target,
                                    Duration timeout = std::chrono::seconds{5});
@@ -26,7 +29,7 @@ class ApiProbe {
 
   private:
     struct Parts;
-    explicit ApiProbe(std::unique_ptr<Parts> parts);
+    ApiProbe(std::shared_ptr<net::TlsContext> tls, uint16_t port);
     std::unique_ptr<Parts> parts_;
 };
 

@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "base/os.h"
-#include "cmd/addresses.h"
 #include "cmd/kubeconfig.h"
 
 namespace skiff::cmd {
@@ -45,7 +44,7 @@ void ServerCertificates::renew() {
         TRY_OK(to_nodes_->use(pki.node_client.certificate_pem, pki.node_client.key_pem));
         return write_file_atomic(cluster_.admin_kubeconfig(), kubeconfig_text(cluster_, pki), 0600);
     };
-    const auto pki = ensure_pki(cluster_, machine_addresses(), clock);
+    const auto pki = ensure_pki(cluster_, clock);
     const auto used = pki ? use(*pki) : std::unexpected{pki.error()};
     if (!used) {
         log_error("certificates are not renewed", {{"error", used.error().message}});

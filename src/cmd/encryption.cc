@@ -105,7 +105,7 @@ Result<> rotate(const Cluster& cluster) {
                 {.name = next_name(keys), .secret = random_bytes(os_random(), net::aes_key_bytes)});
     if (keys.size() > keys_max) keys.resize(keys_max);
     TRY_OK(save_keys(cluster, keys));
-    TRY(const auto pki, ensure_pki(cluster, {}, os_clock()));
+    TRY(const auto pki, ensure_pki(cluster, os_clock()));
     TRY(const auto probe, ApiProbe::make(cluster, pki));
     TRY_OK(restart_server(cluster, *probe));
     std::printf("Secrets are sealed with the new key %s; the old ones stay in %s.\n",

@@ -4,9 +4,7 @@
 #include <csignal>
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <net/if.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -15,6 +13,7 @@
 #include "base/ipv4.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "cmd/lock.h"
 #include "cmd/node_dns.h"
 #include "cmd/node_files.h"
 #include "cmd/process.h"
@@ -210,10 +209,7 @@ Removed leave_switches(const Cluster& cluster) {
 Result<Fd> lock_machine() {
     const std::string folder{machine_notes};
     TRY_OK(make_directories(folder, 0755));
-    // The folder itself, so that no file is left behind.
-    Fd lock{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail_errno("lock " + folder, errno);
-    return lock;
+    return lock_folder(folder);
 }
 
 }   // namespace skiff::cmd

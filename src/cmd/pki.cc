@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
-#include <fcntl.h>
-#include <sys/file.h>
-
 #include "base/os.h"
 #include "base/text.h"
+#include "cmd/addresses.h"
+#include "cmd/lock.h"
 
 namespace skiff::cmd {
 namespace {
@@ -91,21 +90,14 @@ class Issuer {
     WallTime renew_at_ = WallTime::max();
 };
 
-// `up`, `status` and the server may all find that it is time.
-Result<Fd> lock_folder(const std::string& folder) {
-    Fd lock{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail_errno("lock " + folder, errno);
-    return lock;
-}
-
 }   // namespace
 
 Duration backdating(Duration life) { return std::min(backdated_most, life / 10); }
 
-Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& addresses,
-                       Clock& clock) {
+Result<Pki> ensure_pki(const Cluster& cluster, Clock& clock) {
     const Names names{cluster.path("server/pki")};
     TRY_OK(make_directories(names.directory, 0700));
+    // `up`, `status` and the server may all find that it is time.
     TRY(const auto lock, lock_folder(names.directory));
     const auto now = clock.now();
     Pki pki;
@@ -118,7 +110,7 @@ Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& a
         .dns_names = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
                       "kubernetes.default.svc.cluster.local", cluster.node_name},
         .addresses = {"127.0.0.1", "::1", service_address}};
-    for (const auto& address : addresses)
+    for (const auto& address : machine_addresses())
         if (address != "127.0.0.1") server.addresses.push_back(address);
     TRY(pki.server, issuer.ensure("apiserver", server, {.server_auth = true}));
     TRY(pki.admin, issuer.ensure("admin",

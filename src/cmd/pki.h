@@ -21,9 +21,8 @@ struct Pki {
 
 // How long before its making a certificate of that life begins: for clocks that differ a little.
 Duration backdating(Duration life);
-// One process at a time; `addresses` beside 127.0.0.1 are in the server's certificate.
-Result<Pki> ensure_pki(const Cluster& cluster, const std::vector<std::string>& addresses,
-                       Clock& clock);
+// One process at a time. The machine's addresses of today are in the server's certificate.
+Result<Pki> ensure_pki(const Cluster& cluster, Clock& clock);
 // What runs in the agent's process under a service account of its own in kube-system has a
 // certificate for it: "ingress-controller", "local-path-provisioner".
 Result<net::KeyPair> component_certificate(const Cluster& cluster, const std::string& account);

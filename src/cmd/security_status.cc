@@ -10,7 +10,6 @@
 
 #include "base/os.h"
 #include "base/text.h"
-#include "cmd/addresses.h"
 #include "cmd/api_probe.h"
 #include "cmd/bootstrap_token.h"
 #include "cmd/encryption.h"
@@ -74,30 +73,12 @@ SecurityCheck files(const Cluster& cluster) {
             concat(shown(open), ": chown root, chmod go-rwx")};
 }
 
-// What an HTTPS port answers to somebody without any identity; 0: nothing.
-int status_for_nobody(const std::string& ca_pem, uint16_t port, const std::string& target) {
-    const auto tls = net::make_client_tls(ca_pem);
-    if (!tls) return 0;
-    const auto executor = make_thread_pool(os_clock(), {.threads_max = 2, .name = "nobody"});
-    net::LoopThread loop{os_clock(), "nobody-loop"};
-    auto client = net::make_http_client(
-        loop.loop(),
-        {.host = "127.0.0.1", .port = port, .unix_path = {}, .tls = *tls, .prefer_http2 = false});
-    const auto answer = net::fetch(*executor, loop.loop(), *client,
-                                   {.target = target, .timeout = std::chrono::seconds{5}});
-    const auto gone = executor->make_waiter();
-    loop.loop().post([&client, gone] {   // it belongs to the loop's thread
-        client.reset();
-        gone->notify();
-    });
-    gone->wait();
-    return answer ? answer->status : 0;
-}
-
 // CIS 1.2.1, 4.2.1 and 4.2.2.
 SecurityCheck closed_to_nobody(const Pki& pki, std::string_view what, uint16_t port,
                                const std::string& target) {
-    const int status = status_for_nobody(pki.ca.certificate_pem, port, target);
+    const auto nobody = ApiProbe::as_nobody(pki, port);
+    const auto answer = nobody ? (*nobody)->get(target) : std::unexpected{nobody.error()};
+    const int status = answer ? answer->status : 0;
     if (status == 401 || status == 403)
         return {State::On, concat(what, " refuses who shows no identity"), ""};
     return {State::Look, concat(what, " did not refuse who shows no identity"),
@@ -251,7 +232,7 @@ std::vector<SecurityCheck> security_checks(const Cluster& cluster, const Pki& pk
 
 int print_security(const Cluster& cluster) {
     if (::geteuid() != 0) return complain("only root sees this: sudo skiff status --security");
-    const auto pki = ensure_pki(cluster, machine_addresses(), os_clock());
+    const auto pki = ensure_pki(cluster, os_clock());
     if (!pki) return complain(pki.error().message);
     int code = 0;
     for (const auto& check : security_checks(cluster, *pki)) {

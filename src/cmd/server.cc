@@ -129,7 +129,7 @@ Result<> serve(const Flags& flags) {
     TRY(const auto cluster, load_cluster(flags.text("root", default_root)));
     auto& clock = os_clock();
     auto& random = os_random();
-    TRY(const auto pki, ensure_pki(cluster, machine_addresses(), clock));
+    TRY(const auto pki, ensure_pki(cluster, clock));
     const auto executor = make_thread_pool(clock, {.threads_max = 16, .name = "server"});
     const auto stale = std::make_shared<std::set<std::string, std::less<>>>();
     TRY(const auto store, open_database(cluster, *executor, stale));

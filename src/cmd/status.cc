@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "cmd/addresses.h"
 #include "cmd/api_probe.h"
 #include "cmd/flags.h"
 #include "cmd/process.h"
@@ -78,7 +77,7 @@ std::vector<std::string> problems(const Cluster& cluster, bool all_running) {
         uint64_t{disk.f_bavail} * disk.f_frsize < full_disk_bytes)
         found.push_back(concat("the disk of ", cluster.root,
                                " is full, nothing can be written: free some space"));
-    const auto pki = ensure_pki(cluster, machine_addresses(), os_clock());
+    const auto pki = ensure_pki(cluster, os_clock());
     if (!pki) return {pki.error().message};
     const auto probe = ApiProbe::make(cluster, *pki);
     if (!probe) return {probe.error().message};

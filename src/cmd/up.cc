@@ -8,7 +8,6 @@
 #include "agent/containerd_config.h"
 #include "base/os.h"
 #include "base/text.h"
-#include "cmd/addresses.h"
 #include "cmd/api_probe.h"
 #include "cmd/bootstrap_token.h"
 #include "cmd/cluster.h"
@@ -180,7 +179,7 @@ Result<> up(const Flags& flags) {
     TRY(wishes.port, flags.port("port", 0));
     TRY(auto machine, lock_machine());
     TRY(const auto cluster, ensure_cluster(wishes, os_random()));
-    TRY(const auto pki, ensure_pki(cluster, machine_addresses(), os_clock()));
+    TRY(const auto pki, ensure_pki(cluster, os_clock()));
     TRY_OK(write_file_atomic(cluster.admin_kubeconfig(), kubeconfig_text(cluster, pki), 0600));
     TRY(const auto probe, ApiProbe::make(cluster, pki));
     if (running(cluster.supervisor_pid_file())) {
